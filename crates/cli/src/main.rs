@@ -1,0 +1,2 @@
+//! The command line of sand-boxer.
+fn main() {}

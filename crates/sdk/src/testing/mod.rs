@@ -1,0 +1,7 @@
+//! Stand-ins for authors' unit tests: a runner that knows its lines, and a host that exists only in memory.
+
+mod fake_host;
+mod scripted_runner;
+
+pub use fake_host::FakeHost;
+pub use scripted_runner::ScriptedRunner;

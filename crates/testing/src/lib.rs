@@ -1,0 +1,1 @@
+//! Fake world, failpoints and helpers for tests.

@@ -1,0 +1,45 @@
+//! The vocabulary of sand-boxer: ids, requests, states, capabilities, reports and errors.
+//!
+//! Pure data. Nothing here reads a file, a clock or the environment, and nothing is asynchronous, so every other
+//! crate, and every program that only wants to talk about sandboxes, can depend on it.
+
+mod capabilities;
+mod condition;
+mod event;
+mod failure;
+mod handle;
+mod id;
+mod manifest;
+mod money;
+mod profile;
+mod reachability;
+mod report;
+mod request;
+mod size;
+mod state;
+mod status;
+mod time_span;
+
+pub use capabilities::{
+    Capabilities, Feature, IsolationLevel, PricingModel, SnapshotCapability, SnapshotKind, UnknownWord, Verb,
+};
+pub use condition::{Condition, ConditionKind};
+pub use event::{Event, EventKind};
+pub use failure::{Blame, ErrorKind, Failure, FieldFault, Residue, Retry};
+pub use handle::{Handle, HandleFault};
+pub use id::{ConsumerName, ExtensionId, HostId, IdFault, OwnerId, ProfileId, SandboxId, SandboxName, check_label_key};
+pub use manifest::{
+    Example, Handler, Lifecycle, Manifest, PassedEnvironment, PythonEnvironment, SecretDeclaration, Timeouts,
+};
+pub use money::{MeterQuote, Money};
+pub use profile::{Cache, Expose, ExposeMode, Network, Profile, ProfileInputs, Resources, SecretReference, TtlPolicy};
+pub use reachability::Reachability;
+pub use report::CleanupReport;
+pub use request::SandboxCreateRequest;
+pub use size::{ByteSize, ByteSizeFault};
+pub use state::State;
+pub use status::{SandboxStatus, Tether};
+pub use time_span::{TimeSpan, TimeSpanFault};
+
+/// A JSON object whose members keep the order they were written in.
+pub type Object = serde_json::Map<String, serde_json::Value>;

@@ -1,0 +1,166 @@
+//! The manifest of an extension: `extensions/ext.<name>.yaml`.
+
+use crate::{Capabilities, ExtensionId, Object, TimeSpan, Verb};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Whether one process serves many requests or each has its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lifecycle {
+    /// One process serves many requests.
+    #[default]
+    Persistent,
+    /// A process a request, so that a shell script can be an extension.
+    Oneshot,
+}
+
+/// A secret an extension wants, and the verbs it is handed to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretDeclaration {
+    /// Whether a call without it is refused.
+    #[serde(default)]
+    pub required: bool,
+    /// The verbs it is handed to; all when empty.
+    #[serde(default)]
+    pub verbs: Vec<String>,
+}
+
+/// How long each of the three calls may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// For `provision`.
+    #[serde(default)]
+    pub provision: Option<TimeSpan>,
+    /// For `wait_ready`.
+    #[serde(default)]
+    pub wait_ready: Option<TimeSpan>,
+    /// For `teardown`.
+    #[serde(default)]
+    pub teardown: Option<TimeSpan>,
+}
+
+/// What runs an extension, as its manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handler {
+    /// `builtin:<name>`: compiled in.
+    Builtin(String),
+    /// `exec:<path>`: a program, by its path relative to the manifest.
+    Exec(String),
+    /// `python:<module>:<Class>`.
+    Python {
+        /// The module.
+        module: String,
+        /// The class.
+        class: String,
+    },
+    /// `<module>:<Class>`, as the 0.1 guide writes it: a built-in's alias, or else Python.
+    Bare {
+        /// The module.
+        module: String,
+        /// The class.
+        class: String,
+    },
+}
+
+impl fmt::Display for Handler {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin(name) => write!(formatter, "builtin:{name}"),
+            Self::Exec(path) => write!(formatter, "exec:{path}"),
+            Self::Python { module, class } => write!(formatter, "python:{module}:{class}"),
+            Self::Bare { module, class } => write!(formatter, "{module}:{class}"),
+        }
+    }
+}
+
+/// What an extension is, as its manifest says it. Read by the catalog, which also checks what serde cannot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// `ext.<name>`, as the file is called.
+    pub id: ExtensionId,
+    /// What people call it.
+    pub title: String,
+    /// What runs it: see [`Handler`].
+    pub handler: String,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// Its own settings.
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
+    pub config: Object,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether one process serves many requests.
+    #[serde(default)]
+    pub lifecycle: Lifecycle,
+    /// How many calls it takes at once; 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// JSON Schema (2020-12) of `config`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_schema: Option<Value>,
+    /// JSON Schema (2020-12) of its inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs_schema: Option<Value>,
+    /// JSON Schema (2020-12) of a profile's `options`, which a caller can never set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options_schema: Option<Value>,
+    /// The secrets it wants.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretDeclaration>,
+    /// How long its calls may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Environment variables that its process is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<PassedEnvironment>,
+    /// What a Python extension needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PythonEnvironment>,
+    /// Inputs that must validate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
+}
+
+/// Environment variables that an extension's process is given beside `PATH`, `HOME` and `TMPDIR`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassedEnvironment {
+    /// Their names.
+    #[serde(default)]
+    pub pass: Vec<String>,
+}
+
+/// The virtual environment a Python extension asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PythonEnvironment {
+    /// The interpreter to make it with.
+    #[serde(default)]
+    pub interpreter: Option<String>,
+    /// What to install into it.
+    #[serde(default)]
+    pub requirements: Vec<String>,
+}
+
+/// Inputs that must validate against the extension's own schema.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// The inputs.
+    #[serde(default)]
+    pub inputs: Object,
+}
+
+impl Manifest {
+    /// Whether the manifest declares `verb`.
+    pub fn declares(&self, verb: Verb) -> bool {
+        self.capabilities.verbs.contains(&verb)
+    }
+}

@@ -1,0 +1,221 @@
+//! A profile: `profiles/profile.<slug>.yaml`, what a sandbox of that name is.
+
+use crate::{ByteSize, ExtensionId, IsolationLevel, Object, ProfileId, TimeSpan};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a caller may set, and what holds when nothing is set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileInputs {
+    /// What holds when the caller says nothing.
+    #[serde(default)]
+    pub defaults: Object,
+    /// What a caller may set; all that the extension's schema has when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<String>>,
+}
+
+/// How long its sandboxes live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TtlPolicy {
+    /// When the caller says nothing.
+    pub default: TimeSpan,
+    /// At most, extensions included.
+    pub max: TimeSpan,
+}
+
+impl Default for TtlPolicy {
+    fn default() -> Self {
+        Self { default: TimeSpan::seconds(3600), max: TimeSpan::seconds(24 * 3600) }
+    }
+}
+
+/// The most a sandbox may use; what is absent is not limited.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// Processors, in whole numbers and fractions: `1.5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// Memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<ByteSize>,
+    /// Processes and threads of its commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u64>,
+    /// Disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<ByteSize>,
+}
+
+/// What a sandbox may reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Network {
+    /// Nothing, not even the host.
+    #[default]
+    None,
+    /// Whatever the host can reach.
+    Host,
+    /// These destinations only.
+    Allow(Vec<String>),
+}
+
+impl Serialize for Network {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => serializer.serialize_str("none"),
+            Self::Host => serializer.serialize_str("host"),
+            Self::Allow(destinations) => BTreeMap::from([("allow", destinations)]).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NetworkVisitor;
+
+        impl<'de> serde::de::Visitor<'de> for NetworkVisitor {
+            type Value = Network;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("`none`, `host` or `{allow: [destination, …]}`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Network, E> {
+                match word {
+                    "none" => Ok(Network::None),
+                    "host" => Ok(Network::Host),
+                    other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+                }
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Network, A::Error> {
+                use serde::de::Error;
+                let Some(key) = map.next_key::<String>()? else {
+                    return Err(A::Error::missing_field("allow"));
+                };
+                if key != "allow" {
+                    return Err(A::Error::unknown_field(&key, &["allow"]));
+                }
+                let destinations = map.next_value()?;
+                match map.next_key::<String>()? {
+                    None => Ok(Network::Allow(destinations)),
+                    Some(more) => Err(A::Error::unknown_field(&more, &["allow"])),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(NetworkVisitor)
+    }
+}
+
+/// How a folder of the host appears inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExposeMode {
+    /// It can be read.
+    Ro,
+    /// It can be written, and what is written is thrown away.
+    Overlay,
+}
+
+/// A folder of the host that can be seen inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expose {
+    /// Which; `~` is the home of who runs sandboxer.
+    pub path: String,
+    /// How.
+    pub mode: ExposeMode,
+}
+
+/// A secret, by reference: the value is given at create and never stored in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretReference {
+    /// Its name.
+    pub name: String,
+    /// The variable that holds it inside.
+    pub env: String,
+}
+
+/// A folder kept from one sandbox to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// Its name.
+    pub name: String,
+    /// Where it appears inside.
+    pub path: String,
+    /// With whom it is shared.
+    pub share: String,
+}
+
+/// What a sandbox of a name is. Only `id` and one of `extension` and `candidates` are required.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// `profile.<slug>`, as the file is called.
+    pub id: ProfileId,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Who makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<ExtensionId>,
+    /// Who may make it, when routing chooses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<ExtensionId>,
+    /// The least isolation it accepts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<IsolationLevel>,
+    /// What a caller may set.
+    #[serde(default)]
+    pub inputs: ProfileInputs,
+    /// How long its sandboxes live.
+    #[serde(default)]
+    pub ttl: TtlPolicy,
+    /// The most a sandbox may use.
+    #[serde(default)]
+    pub resources: Resources,
+    /// What a sandbox may reach.
+    #[serde(default)]
+    pub network: Network,
+    /// Folders of the host that can be seen inside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expose: Vec<Expose>,
+    /// Folders kept from one sandbox to the next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Cache>,
+    /// Environment of its commands.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Secrets its commands see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretReference>,
+    /// Where its commands run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// Settings of the extension that a caller cannot touch.
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
+    pub options: Object,
+    /// Commands run once, before it is ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<Vec<String>>,
+    /// Labels its sandboxes bear.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Profile {
+    /// A member of `options`, when it is set.
+    pub fn option(&self, key: &str) -> Option<&Value> {
+        self.options.get(key)
+    }
+}
