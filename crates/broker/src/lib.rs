@@ -1,1 +1,22 @@
-//! The engine: catalog, store, sagas, reconcile.
+//! The engine of sand-boxer: catalog, store, sagas, leases and reconciliation.
+//!
+//! It names no extension, never prints, and never reads the environment, the home directory or the clock: whoever
+//! builds a [`Broker`] hands all of that in.
+
+pub mod catalog;
+mod control;
+mod engine;
+mod journal;
+mod operations;
+mod ownership;
+mod reconcile;
+mod sagas;
+pub mod state;
+pub mod store;
+
+pub use control::{Context, Control, Entrance, ListFilter, Observer, OrphanSearch};
+pub use engine::{Broker, Extensions, Parts, Patience};
+pub use journal::Unobserved;
+pub use ownership::{FileLocks, Liveness, ProcessLock, start_ticks};
+pub use reconcile::{Action, Decision, Facts, Orphan, OrphanReport, Outcome, ReconcileReport, plan};
+pub use sagas::reach_failure;

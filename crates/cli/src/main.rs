@@ -1,2 +1,40 @@
-//! The command line of sand-boxer.
-fn main() {}
+//! The command line of sand-boxer: reads what is asked for, and translates to and from the engine.
+
+mod args;
+mod commands;
+mod config;
+mod error;
+mod interrupt;
+mod ui;
+mod wiring;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = inner_process() {
+        return code;
+    }
+    let arguments = match args::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ui::usage(&error),
+    };
+    let passes_status_through = arguments.command.passes_status_through();
+    let output = ui::Output::new(arguments.global.json, arguments.global.quiet, arguments.global.verbose);
+    ui::log::start(arguments.global.verbose);
+    match commands::execute(arguments, &output) {
+        Ok(code) => code,
+        Err(error) => output.error(&error, passes_status_through),
+    }
+}
+
+/// The processes that the binary starts of itself: the supervisor outside a local sandbox, and the agent inside. They
+/// come before everything else, since they are counted in milliseconds.
+fn inner_process() -> Option<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    match words.next()?.to_str()? {
+        "local-supervisor" => Some(sandboxer_extensions::local::supervise(words)),
+        "agent-inside" => Some(sandboxer_extensions::local::agent_inside(words)),
+        _ => None,
+    }
+}

@@ -1,1 +1,3 @@
 //! The built-in extensions.
+
+pub mod local;

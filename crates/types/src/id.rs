@@ -23,7 +23,7 @@ impl IdFault {
 }
 
 /// Quotes `text` for an error message: control characters escaped, at most 60 characters.
-fn quote_shortened(text: &str) -> String {
+pub(crate) fn quote_shortened(text: &str) -> String {
     let mut shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     if text.chars().nth(60).is_some() {
         shown.push('…');

@@ -1,21 +1,24 @@
 //! The manifest of an extension: `extensions/ext.<name>.yaml`.
 
-use crate::{Capabilities, ExtensionId, Object, TimeSpan, Verb};
+use crate::capabilities::word_enum;
+use crate::{Capabilities, ExtensionId, Handler, Object, TimeSpan, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
-/// Whether one process serves many requests or each has its own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Lifecycle {
-    /// One process serves many requests.
-    #[default]
-    Persistent,
-    /// A process a request, so that a shell script can be an extension.
-    Oneshot,
-}
+word_enum!(
+    /// Whether one process serves many requests or each has its own.
+    #[derive(Default)]
+    Lifecycle, "lifecycle" {
+        /// One process serves many requests.
+        #[default]
+        Persistent = "persistent",
+        /// A process a request, so that a shell script can be an extension.
+        Oneshot = "oneshot",
+    }
+);
 
 /// A secret an extension wants, and the verbs it is handed to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,41 +47,7 @@ pub struct Timeouts {
     pub teardown: Option<TimeSpan>,
 }
 
-/// What runs an extension, as its manifest names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Handler {
-    /// `builtin:<name>`: compiled in.
-    Builtin(String),
-    /// `exec:<path>`: a program, by its path relative to the manifest.
-    Exec(String),
-    /// `python:<module>:<Class>`.
-    Python {
-        /// The module.
-        module: String,
-        /// The class.
-        class: String,
-    },
-    /// `<module>:<Class>`, as the 0.1 guide writes it: a built-in's alias, or else Python.
-    Bare {
-        /// The module.
-        module: String,
-        /// The class.
-        class: String,
-    },
-}
-
-impl fmt::Display for Handler {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Builtin(name) => write!(formatter, "builtin:{name}"),
-            Self::Exec(path) => write!(formatter, "exec:{path}"),
-            Self::Python { module, class } => write!(formatter, "python:{module}:{class}"),
-            Self::Bare { module, class } => write!(formatter, "{module}:{class}"),
-        }
-    }
-}
-
-/// What an extension is, as its manifest says it. Read by the catalog, which also checks what serde cannot.
+/// What an extension is, as its manifest says it. [`crate::source`] reads it from YAML.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -87,7 +56,7 @@ pub struct Manifest {
     /// What people call it.
     pub title: String,
     /// What runs it: see [`Handler`].
-    pub handler: String,
+    pub handler: Handler,
     /// What it can do.
     pub capabilities: Capabilities,
     /// Its own settings.
@@ -99,7 +68,7 @@ pub struct Manifest {
     /// Whether one process serves many requests.
     #[serde(default)]
     pub lifecycle: Lifecycle,
-    /// How many calls it takes at once; 1 by default.
+    /// How many calls it takes at once; 1 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
     /// JSON Schema (2020-12) of `config`.

@@ -1,9 +1,12 @@
 //! A profile: `profiles/profile.<slug>.yaml`, what a sandbox of that name is.
 
+use crate::capabilities::word_enum;
 use crate::{ByteSize, ExtensionId, IsolationLevel, Object, ProfileId, TimeSpan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 /// What a caller may set, and what holds when nothing is set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -80,7 +83,7 @@ impl<'de> Deserialize<'de> for Network {
         impl<'de> serde::de::Visitor<'de> for NetworkVisitor {
             type Value = Network;
 
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("`none`, `host` or `{allow: [destination, …]}`")
             }
 
@@ -112,15 +115,15 @@ impl<'de> Deserialize<'de> for Network {
     }
 }
 
-/// How a folder of the host appears inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ExposeMode {
-    /// It can be read.
-    Ro,
-    /// It can be written, and what is written is thrown away.
-    Overlay,
-}
+word_enum!(
+    /// How a folder of the host appears inside.
+    ExposeMode, "mode" {
+        /// It can be read.
+        Ro = "ro",
+        /// It can be written, and what is written is thrown away.
+        Overlay = "overlay",
+    }
+);
 
 /// A folder of the host that can be seen inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,134 @@
+//! All commands: those that run, and those that ended a while ago.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::command::SharedCommand;
+use super::limits::Limits;
+use super::plan::Common;
+use super::reaper::Reaper;
+
+/// So many ended commands are remembered, for clients who ask late.
+const REMEMBERED: usize = 1024;
+/// After so many commands, memory is given back when none is left.
+const BURST: usize = 64;
+
+/// What all commands have in common.
+#[derive(Debug, Default)]
+pub(crate) struct CommandSettings {
+    pub(crate) workdir: Option<String>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) limits: Limits,
+    pub(crate) cgroups: Arc<[RawFd]>,
+    pub(crate) no_new_privileges: bool,
+    /// What commands without an input read; where it lacks, they get a pipe without a writer.
+    pub(crate) null: Option<OwnedFd>,
+}
+
+/// All commands of this agent.
+pub(crate) struct Processes {
+    settings: CommandSettings,
+    pub(super) reaper: Arc<Reaper>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    /// By the order of their start.
+    running: BTreeMap<u64, SharedCommand>,
+    started: u64,
+    /// Latest last.
+    ended: VecDeque<SharedCommand>,
+    since_idle: usize,
+}
+
+/// How a request names a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Selector {
+    Pid(u32),
+    Tag(String),
+}
+
+impl Selector {
+    fn selects(&self, command: &SharedCommand) -> bool {
+        match self {
+            Self::Pid(pid) => command.pid == *pid,
+            Self::Tag(tag) => command.tag.as_ref() == Some(tag),
+        }
+    }
+}
+
+impl std::fmt::Display for Selector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pid(pid) => write!(formatter, "process with pid {pid} not found"),
+            Self::Tag(tag) => write!(formatter, "process with tag {tag} not found"),
+        }
+    }
+}
+
+impl Processes {
+    pub(crate) fn new(settings: CommandSettings, reaper: Arc<Reaper>) -> Self {
+        Self { settings, reaper, table: Mutex::default() }
+    }
+
+    pub(super) fn common(&self) -> Common<'_> {
+        Common {
+            workdir: self.settings.workdir.as_deref(),
+            environment: &self.settings.environment,
+            limits: &self.settings.limits,
+            cgroups: &self.settings.cgroups,
+            no_new_privileges: self.settings.no_new_privileges,
+        }
+    }
+
+    pub(super) fn null(&self) -> Option<BorrowedFd<'_>> {
+        self.settings.null.as_ref().map(|null| null.as_fd())
+    }
+
+    /// Takes a command that runs; gives the key to [`end`](Self::end) it by.
+    pub(super) fn add(&self, command: SharedCommand) -> u64 {
+        let mut table = self.table();
+        table.started += 1;
+        let key = table.started;
+        table.running.insert(key, command);
+        key
+    }
+
+    /// Moves a command to those that ended. Whether it was the last of a burst.
+    pub(super) fn end(&self, key: u64) -> bool {
+        let mut table = self.table();
+        if let Some(command) = table.running.remove(&key) {
+            table.ended.push_back(command);
+        }
+        if table.ended.len() > REMEMBERED {
+            table.ended.pop_front();
+        }
+        table.since_idle += 1;
+        let give_back = table.running.is_empty() && table.since_idle >= BURST;
+        if give_back {
+            table.since_idle = 0;
+        }
+        give_back
+    }
+
+    pub(super) fn running(&self) -> Vec<SharedCommand> {
+        self.table().running.values().cloned().collect()
+    }
+
+    /// The latest running command of that name.
+    pub(super) fn find_running(&self, selector: &Selector) -> Option<SharedCommand> {
+        self.table().running.values().rev().find(|command| selector.selects(command)).cloned()
+    }
+
+    /// The latest command of that name, running ones first.
+    pub(super) fn find(&self, selector: &Selector) -> Option<SharedCommand> {
+        let running = self.find_running(selector);
+        running.or_else(|| self.table().ended.iter().rev().find(|command| selector.selects(command)).cloned())
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,190 @@
+//! envd's `process.Process`.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use sandboxer_envd::connectrpc::{
+    ConnectError, InboundStream, RequestContext, Response, ServiceRequest, ServiceResult, ServiceStream,
+};
+use sandboxer_envd::process::process_input::Input as WireInput;
+use sandboxer_envd::process::process_selector::Selector as WireSelector;
+use sandboxer_envd::process::stream_input_request::Event as InputEvent;
+use sandboxer_envd::process::{
+    CloseStdinRequest, CloseStdinResponse, ConnectRequest, ConnectResponse, ListRequest, ListResponse, Process,
+    ProcessInput, ProcessSelector, SendInputRequest, SendInputResponse, SendSignalRequest, SendSignalResponse,
+    StartRequest, StartResponse, StreamInputRequest, StreamInputResponse, UpdateRequest, UpdateResponse,
+};
+
+use super::command::SharedCommand;
+use super::events::{Following, keepalive};
+use super::faults::signal_fault;
+use super::processes::Selector;
+use super::reaper::Scope;
+use super::spawn::{Start, cells, start};
+use crate::shared::Shared;
+
+/// Commands, as envd offers them.
+pub(crate) struct ProcessService(pub(crate) Arc<Shared>);
+
+impl ProcessService {
+    fn running(&self, selector: Option<&ProcessSelector>) -> Result<SharedCommand, ConnectError> {
+        let selector = parse(selector)?;
+        let found = self.0.processes.find_running(&selector);
+        found.ok_or_else(|| ConnectError::not_found(selector.to_string()))
+    }
+
+    /// What a request asks to start.
+    fn plan(&self, ctx: &RequestContext, request: StartRequest) -> Result<Start, ConnectError> {
+        let user = self.0.requester(ctx.headers())?;
+        let config = request.process.into_option().unwrap_or_default();
+        let terminal = request.pty.into_option().map(|pty| pty.size.into_option().unwrap_or_default());
+        let stdin = request.stdin.unwrap_or(true);
+        let deadline = ctx.deadline().map(Into::into);
+        Ok(Start { user, config, terminal, stdin, tag: request.tag, deadline })
+    }
+
+    async fn take_input(&self, mut messages: InboundStream<StreamInputRequest>) -> Result<(), ConnectError> {
+        let mut command: Option<SharedCommand> = None;
+        loop {
+            let next = match &command {
+                None => messages.next().await,
+                Some(command) => tokio::select! {
+                    biased;
+                    next = messages.next() => next,
+                    // Whoever still writes learns it now, not by a write that is never read.
+                    _ = command.ended() => return Err(ConnectError::failed_precondition("the command has ended")),
+                },
+            };
+            let Some(message) = next else { return Ok(()) };
+            match message?.to_owned_message().event {
+                Some(InputEvent::Start(start)) => command = Some(self.running(start.process.as_option())?),
+                Some(InputEvent::Data(data)) => {
+                    let command = command.as_ref();
+                    let command = command.ok_or_else(|| ConnectError::invalid_argument("input before its start"))?;
+                    write(command, data.input.into_option()).await?;
+                }
+                Some(InputEvent::Keepalive(_)) | None => {}
+            }
+        }
+    }
+}
+
+/// The command named by a request.
+fn parse(selector: Option<&ProcessSelector>) -> Result<Selector, ConnectError> {
+    match selector.and_then(|selector| selector.selector.as_ref()) {
+        Some(WireSelector::Pid(pid)) => Ok(Selector::Pid(*pid)),
+        Some(WireSelector::Tag(tag)) => Ok(Selector::Tag(tag.clone())),
+        None => Err(ConnectError::invalid_argument("the request selects no process")),
+    }
+}
+
+/// Both ways in lead to whatever input the command has: who attaches to a command need not know which it is.
+async fn write(command: &SharedCommand, input: Option<ProcessInput>) -> Result<(), ConnectError> {
+    match input.and_then(|input| input.input) {
+        Some(WireInput::Stdin(bytes) | WireInput::Pty(bytes)) => Ok(command.input.write(&bytes).await?),
+        None => Ok(()),
+    }
+}
+
+#[allow(refining_impl_trait, reason = "the crate's own; naming the answers says more")]
+impl Process for ProcessService {
+    async fn list(
+        &self,
+        _ctx: RequestContext,
+        _request: ServiceRequest<'_, ListRequest>,
+    ) -> ServiceResult<ListResponse> {
+        let running = self.0.processes.running();
+        Response::ok(ListResponse { processes: running.iter().map(|command| command.info()).collect() })
+    }
+
+    async fn connect(
+        &self,
+        ctx: RequestContext,
+        request: ServiceRequest<'_, ConnectRequest>,
+    ) -> ServiceResult<ServiceStream<ConnectResponse>> {
+        let selector = parse(request.to_owned_message().process.as_option())?;
+        let command = self.0.processes.find(&selector);
+        let command = command.ok_or_else(|| ConnectError::not_found(selector.to_string()))?;
+        let following = Following {
+            pid: command.pid,
+            events: command.hub.follow(),
+            keepalive: keepalive(ctx.headers()),
+            until: ctx.deadline().map(Into::into),
+        };
+        let events = following.into_stream();
+        Response::stream_ok(events.map(|event| event.map(|event| ConnectResponse { event: event.into() })))
+    }
+
+    async fn start(
+        &self,
+        ctx: RequestContext,
+        request: ServiceRequest<'_, StartRequest>,
+    ) -> ServiceResult<ServiceStream<StartResponse>> {
+        let plan = self.plan(&ctx, request.to_owned_message())?;
+        // On a task of its own, which no disconnect cancels halfway.
+        let started = tokio::spawn(start(Arc::clone(&self.0), plan)).await;
+        let started = started.map_err(|error| ConnectError::internal("the start failed").with_source(error))?;
+        let (command, events) = started?;
+        let following = Following { pid: command.pid, events, keepalive: keepalive(ctx.headers()), until: None };
+        let events = following.into_stream();
+        Response::stream_ok(events.map(|event| event.map(|event| StartResponse { event: event.into() })))
+    }
+
+    async fn update(
+        &self,
+        _ctx: RequestContext,
+        request: ServiceRequest<'_, UpdateRequest>,
+    ) -> ServiceResult<UpdateResponse> {
+        let request = request.to_owned_message();
+        let command = self.running(request.process.as_option())?;
+        if let Some(size) = request.pty.into_option().and_then(|pty| pty.size.into_option()) {
+            let no_terminal = || ConnectError::failed_precondition("the command has no terminal");
+            let (rows, cols) = cells(&size);
+            let resized = command.input.terminal().ok_or_else(no_terminal)?.resize(rows, cols);
+            resized.map_err(|error| ConnectError::internal(format!("cannot resize the terminal: {error}")))?;
+        }
+        Response::ok(UpdateResponse {})
+    }
+
+    async fn stream_input(
+        &self,
+        _ctx: RequestContext,
+        requests: InboundStream<StreamInputRequest>,
+    ) -> ServiceResult<StreamInputResponse> {
+        self.take_input(requests).await?;
+        Response::ok(StreamInputResponse {})
+    }
+
+    async fn send_input(
+        &self,
+        _ctx: RequestContext,
+        request: ServiceRequest<'_, SendInputRequest>,
+    ) -> ServiceResult<SendInputResponse> {
+        let request = request.to_owned_message();
+        let command = self.running(request.process.as_option())?;
+        write(&command, request.input.into_option()).await?;
+        Response::ok(SendInputResponse {})
+    }
+
+    async fn send_signal(
+        &self,
+        _ctx: RequestContext,
+        request: ServiceRequest<'_, SendSignalRequest>,
+    ) -> ServiceResult<SendSignalResponse> {
+        let request = request.to_owned_message();
+        let command = self.running(request.process.as_option())?;
+        let sent = self.0.processes.reaper.signal(command.pid, request.signal.to_i32(), Scope::Group);
+        sent.map_err(|error| signal_fault(&error, &Selector::Pid(command.pid)))?;
+        Response::ok(SendSignalResponse {})
+    }
+
+    async fn close_stdin(
+        &self,
+        _ctx: RequestContext,
+        request: ServiceRequest<'_, CloseStdinRequest>,
+    ) -> ServiceResult<CloseStdinResponse> {
+        let request = request.to_owned_message();
+        self.running(request.process.as_option())?.input.close().await?;
+        Response::ok(CloseStdinResponse {})
+    }
+}

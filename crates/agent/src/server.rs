@@ -1,0 +1,120 @@
+//! HTTP/1.1 and HTTP/2 on whatever the agent listens on.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use sandboxer_envd::agent::AgentExt as _;
+use sandboxer_envd::connectrpc::{ConnectRpcService, Router};
+use sandboxer_envd::filesystem::FilesystemExt as _;
+use sandboxer_envd::process::ProcessExt as _;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tower::Service as _;
+
+use crate::files::{self, Body, FilesystemService};
+use crate::process::{OwnService, ProcessService};
+use crate::shared::Shared;
+
+/// A stream's window: more than a far client's bandwidth times its delay needs, less than memory minds.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The connection's window is as good as none: with a small one, a few streams that nobody reads block all others.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+const FRAME_SIZE: u32 = 1 << 16;
+/// What one stream may hold that its client does not take.
+const SEND_BUFFER: usize = 256 * 1024;
+/// Commands and files at a time, of one client.
+const STREAMS: u32 = 4096;
+/// How long to wait before accepting again, when there are no descriptors left.
+const EXHAUSTED: Duration = Duration::from_millis(50);
+
+/// What the agent listens on.
+pub(crate) enum Listener {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+/// Accepts clients for ever.
+pub(crate) async fn serve(listener: Listener, shared: Arc<Shared>) {
+    let routes = Routes::new(shared);
+    loop {
+        let accepted = match &listener {
+            Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| routes.attend(stream)),
+            Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "cannot switch off delays");
+                }
+                routes.attend(stream);
+            }),
+        };
+        if let Err(error) = accepted {
+            tracing::warn!(%error, "cannot accept a client");
+            if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)) {
+                tokio::time::sleep(EXHAUSTED).await;
+            }
+        }
+    }
+}
+
+/// Where requests go.
+#[derive(Clone)]
+struct Routes {
+    shared: Arc<Shared>,
+    rpc: ConnectRpcService,
+    http: Arc<auto::Builder<TokioExecutor>>,
+}
+
+impl Routes {
+    fn new(shared: Arc<Shared>) -> Self {
+        let router = Arc::new(ProcessService(Arc::clone(&shared))).register(Router::new());
+        let router = Arc::new(FilesystemService(Arc::clone(&shared))).register(router);
+        let router = Arc::new(OwnService(Arc::clone(&shared))).register(router);
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http2()
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_SIZE)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_concurrent_streams(STREAMS);
+        Self { shared, rpc: ConnectRpcService::new(router), http: Arc::new(http) }
+    }
+
+    /// Serves one client on a task of its own.
+    fn attend(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let routes = self.clone();
+        tokio::spawn(async move {
+            let builder = Arc::clone(&routes.http);
+            let service = service_fn(move |request| {
+                let routes = routes.clone();
+                async move { Ok::<_, Infallible>(routes.answer(request).await) }
+            });
+            if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+                tracing::debug!(error, "a connection broke");
+            }
+        });
+    }
+
+    async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET | &Method::HEAD, "/health") => empty(StatusCode::NO_CONTENT),
+            (_, "/files") => files::serve(&self.shared, request).await,
+            _ => match self.rpc.call(request).await {
+                Ok(response) => response.map(|body| body.map_err(io::Error::other).boxed_unsync()),
+                Err(never) => match never {},
+            },
+        }
+    }
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(files::full(bytes::Bytes::new()));
+    *response.status_mut() = status;
+    response
+}

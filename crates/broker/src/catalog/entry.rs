@@ -1,0 +1,94 @@
+//! What the catalog holds.
+
+use super::handlers::ResolvedHandler;
+use super::schema::{Schema, SchemaFault};
+use sandboxer_types::source::Fault;
+use sandboxer_types::{ExtensionId, Manifest, Profile};
+use serde_json::Value;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+/// Which kind of source a file came from, in increasing precedence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// Compiled into the binary.
+    BuiltIn,
+    /// The user's configuration directory.
+    Config,
+    /// The working directory, as far as it is trusted.
+    WorkingDirectory,
+    /// A directory given on the command line.
+    Given,
+}
+
+/// Where something came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The kind of source.
+    pub layer: Layer,
+    /// The file, as messages name it.
+    pub file: String,
+    /// The folder the file lies in; none for what is compiled in.
+    pub folder: Option<PathBuf>,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.layer {
+            Layer::BuiltIn => formatter.write_str("built in"),
+            Layer::Config | Layer::WorkingDirectory | Layer::Given => formatter.write_str(&self.file),
+        }
+    }
+}
+
+/// An extension that can be used.
+#[derive(Debug)]
+pub struct CatalogExtension {
+    /// Its manifest. Over a built-in of the same id, only title, config, secrets and timeouts are the file's.
+    pub manifest: Manifest,
+    /// What runs it.
+    pub resolved: ResolvedHandler,
+    /// Why the handler means that, in a sentence.
+    pub why: String,
+    /// Where it came from.
+    pub origin: Origin,
+    /// What it replaces, the latest first.
+    pub shadows: Vec<Origin>,
+    pub(super) text: Arc<str>,
+    /// The validator of its inputs; made when first asked for.
+    pub(super) inputs: OnceLock<Result<Schema, SchemaFault>>,
+    /// What only a validator finds; made when first asked for.
+    pub(super) deep_faults: OnceLock<Vec<Fault>>,
+}
+
+impl CatalogExtension {
+    /// Its id.
+    pub fn id(&self) -> &ExtensionId {
+        &self.manifest.id
+    }
+
+    /// The validator of its inputs; accepts everything when the manifest has no schema.
+    pub(super) fn inputs(&self) -> Result<&Schema, &SchemaFault> {
+        let compile = || Schema::compile(self.manifest.inputs_schema.as_ref().unwrap_or(&Value::Bool(true)));
+        self.inputs.get_or_init(compile).as_ref()
+    }
+}
+
+/// A profile whose extension exists and suits it.
+#[derive(Debug)]
+pub struct CatalogProfile {
+    /// The profile.
+    pub profile: Profile,
+    /// The extensions that can make it: its `extension`, or those `candidates` that exist and suit it.
+    pub extensions: Vec<ExtensionId>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// What it replaces, the latest first.
+    pub shadows: Vec<Origin>,
+    /// What is wrong with some of its candidates, though not with all.
+    pub remarks: Vec<Fault>,
+    pub(super) text: Arc<str>,
+    /// For each of `extensions`, what only a validator finds; made when first asked for.
+    pub(super) deep_faults: OnceLock<Vec<Vec<Fault>>>,
+}

@@ -1,0 +1,178 @@
+//! Finds and reads the files of a source. The only part of the catalog, beside trust, that touches the disk.
+
+use super::entry::{Layer, Origin};
+use super::miss::Kind;
+use sandboxer_types::source::{Fault, LARGEST_FILE, decode};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where manifests and profiles come from. Later sources replace what earlier ones have of the same id.
+#[derive(Debug, Clone)]
+pub enum CatalogSource {
+    /// Compiled in: file names, with `extensions/` or `profiles/` before them, and texts.
+    BuiltIn(&'static [(&'static str, &'static str)]),
+    /// The user's configuration directory.
+    Config(PathBuf),
+    /// The working directory: inert until trusted.
+    WorkingDirectory(PathBuf),
+    /// A directory given on the command line, and trusted by that.
+    Given(PathBuf),
+}
+
+/// A file of the catalog.
+pub(super) struct FoundFile {
+    pub(super) kind: Kind,
+    /// The id that the file's name promises.
+    pub(super) id: String,
+    pub(super) origin: Origin,
+    pub(super) text: Result<Arc<str>, Fault>,
+}
+
+/// What a source holds.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) files: Vec<FoundFile>,
+    /// Faults that belong to no id.
+    pub(super) strays: Vec<Fault>,
+}
+
+impl CatalogSource {
+    /// Reads everything, extensions first.
+    pub(super) fn read(&self) -> Found {
+        match self {
+            Self::BuiltIn(files) => built_in(files),
+            Self::Config(folder) => directory(folder, Layer::Config),
+            Self::WorkingDirectory(folder) => directory(folder, Layer::WorkingDirectory),
+            Self::Given(folder) => given(folder),
+        }
+    }
+}
+
+fn built_in(files: &[(&'static str, &'static str)]) -> Found {
+    let mut found = Found::default();
+    for kind in [Kind::Extension, Kind::Profile] {
+        for (name, text) in files {
+            let stem = name.strip_prefix(kind.folder()).and_then(|rest| rest.strip_prefix('/')).and_then(catalog_stem);
+            if let Some(id) = stem {
+                let origin = Origin { layer: Layer::BuiltIn, file: (*name).to_owned(), folder: None };
+                found.files.push(FoundFile { kind, id: id.to_owned(), origin, text: Ok(Arc::from(*text)) });
+            }
+        }
+    }
+    found
+}
+
+/// Unlike the other places, a directory that was named must exist and hold something.
+fn given(folder: &Path) -> Found {
+    let mut found = directory(folder, Layer::Given);
+    let empty = ![Kind::Extension, Kind::Profile].iter().any(|kind| folder.join(kind.folder()).is_dir());
+    if empty {
+        let file = folder.display().to_string();
+        let message =
+            if folder.is_dir() { "neither `extensions/` nor `profiles/` is in it" } else { "no such directory" };
+        found.strays.push(Fault::of_file(file, message));
+    }
+    found
+}
+
+fn directory(folder: &Path, layer: Layer) -> Found {
+    let mut found = Found::default();
+    for kind in [Kind::Extension, Kind::Profile] {
+        let inner = folder.join(kind.folder());
+        match names(&inner) {
+            Ok(names) => {
+                for name in names {
+                    found.file(kind, layer, &inner, &name);
+                }
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => {
+                found.strays.push(Fault::of_file(inner.display().to_string(), format!("cannot be listed: {error}")));
+            }
+        }
+    }
+    found
+}
+
+/// The names in a folder, sorted, as far as they are text: ours are.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        names.extend(entry?.file_name().into_string().ok());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn catalog_stem(name: &str) -> Option<&str> {
+    name.strip_suffix(".yaml")
+}
+
+impl Found {
+    /// Other files may lie in these folders, so only what looks like one of ours by its name is read.
+    fn file(&mut self, kind: Kind, layer: Layer, folder: &Path, name: &str) {
+        if !name.starts_with(kind.prefix()) {
+            return;
+        }
+        let path = folder.join(name);
+        let file = path.display().to_string();
+        if let Some(stem) = name.strip_suffix(".yml") {
+            let fault = Fault::of_file(file, "files of the catalog end in `.yaml`");
+            self.strays.push(fault.with_hint(format!("call it `{stem}.yaml`")));
+        } else if let Some(id) = catalog_stem(name) {
+            let text = read_text(&path, &file);
+            let origin = Origin { layer, file, folder: Some(folder.to_owned()) };
+            self.files.push(FoundFile { kind, id: id.to_owned(), origin, text });
+        }
+    }
+}
+
+fn read_text(path: &Path, file: &str) -> Result<Arc<str>, Fault> {
+    let bytes = read_regular(path, LARGEST_FILE as u64).map_err(|fault| Fault::of_file(file, fault.to_string()))?;
+    decode(file, &bytes).map(Arc::from)
+}
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadFault {
+    /// It could not be opened or read.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is a folder, a pipe, a socket or a device.
+    #[error("is not a regular file")]
+    NotRegular,
+    /// It is too large.
+    #[error("has {size} bytes; at most {most} are read")]
+    TooLarge {
+        /// What it has.
+        size: u64,
+        /// What is read.
+        most: u64,
+    },
+}
+
+/// Opens a regular file of at most `most` bytes. A pipe in its place does not block.
+pub(super) fn open_regular(path: &Path, most: u64) -> Result<File, ReadFault> {
+    let file = File::options().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        Err(ReadFault::NotRegular)
+    } else if metadata.len() > most {
+        Err(ReadFault::TooLarge { size: metadata.len(), most })
+    } else {
+        Ok(file)
+    }
+}
+
+/// Reads a regular file of at most `most` bytes, even when it grows meanwhile.
+pub(super) fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, ReadFault> {
+    let mut bytes = Vec::new();
+    open_regular(path, most)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        size if size > most => Err(ReadFault::TooLarge { size, most }),
+        _ => Ok(bytes),
+    }
+}

@@ -1,0 +1,30 @@
+//! What can be made, and by whom: manifests and profiles of every source, and whether the working directory is trusted.
+//!
+//! [`Catalog::load`] never fails. A file that is broken is kept as such, with its faults, and disables nothing but its own
+//! id; a file of the working directory is inert until [`TrustBook`] knows its digest. Looking something up answers with
+//! the thing itself or with a [`Miss`] that says why not, and converts into a [`Failure`](sandboxer_types::Failure).
+//!
+//! Start-up time counts, so loading parses and compares names only. Whatever needs a JSON Schema validator waits until a
+//! profile or an extension is really looked up, or until [`Catalog::check`] asks for everything.
+
+mod binding;
+mod entry;
+mod files;
+mod handlers;
+mod inputs;
+mod load;
+mod miss;
+mod schema;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+pub use entry::{CatalogExtension, CatalogProfile, Layer, Origin};
+pub use files::CatalogSource;
+pub use handlers::{BuiltinHandler, ResolvedHandler};
+pub use inputs::validate_inputs;
+pub use load::Catalog;
+pub use miss::{Inertness, Kind, Miss};
+pub use shelf::Listing;
+pub use trust::{SurveyedExposure, SurveyedHandler, TrustBook, TrustFault, TrustSurvey, survey};

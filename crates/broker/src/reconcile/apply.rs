@@ -1,0 +1,120 @@
+//! Gathers the facts, and does what the plan says.
+
+use super::plan::{Action, Decision, Facts, plan};
+use crate::control::Context;
+use crate::engine::Broker;
+use crate::state::Record;
+use crate::store::RecordFilter;
+use sandboxer_sdk::ObservedState;
+use sandboxer_types::{ErrorKind, Failure, State};
+use serde::Serialize;
+
+/// What came of one decision.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// What was decided.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// Where the record stands now; as it was, in a dry run.
+    pub state: State,
+    /// What is still owed, or why nothing could be done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+}
+
+/// What a reconciliation did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ReconcileReport {
+    /// Whether it only said what it would do.
+    pub dry_run: bool,
+    /// About every open record, oldest first.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl ReconcileReport {
+    /// Whether something may still exist that should not.
+    pub fn is_incomplete(&self) -> bool {
+        self.outcomes.iter().any(|outcome| !outcome.errors.is_empty())
+    }
+}
+
+impl Broker {
+    /// Looks at every open record, asks its backend, and removes what should not live.
+    pub(crate) async fn reconcile_all(&self, dry_run: bool, context: &Context) -> Result<ReconcileReport, Failure> {
+        let mut report = ReconcileReport { dry_run, outcomes: Vec::new() };
+        for record in self.parts.store.list(&RecordFilter::default()).await? {
+            if context.cancel.is_cancelled() {
+                return Err(Failure::new(ErrorKind::Cancelled, "stopped before every record was looked at"));
+            }
+            let observed = self.observe(&record).await;
+            let decision = plan(&self.facts(&record, observed));
+            report.outcomes.push(self.carry_out(decision, record, dry_run, context).await);
+        }
+        Ok(report)
+    }
+
+    /// Removes what is plainly over, without asking any backend.
+    pub(crate) async fn remove_what_is_over(&self, context: &Context) -> Result<ReconcileReport, Failure> {
+        let mut report = ReconcileReport::default();
+        for record in self.parts.store.list(&RecordFilter::default()).await? {
+            let decision = plan(&self.facts(&record, None));
+            if decision.action != Action::Leave {
+                report.outcomes.push(self.carry_out(decision, record, false, context).await);
+            }
+        }
+        Ok(report)
+    }
+
+    fn facts(&self, record: &Record, observed: Option<ObservedState>) -> Facts {
+        let parts = &self.parts;
+        Facts {
+            sandbox_id: record.sandbox_id.clone(),
+            state: record.state(),
+            owner_alive: record.operation.as_ref().map(|operation| self.is_alive(&operation.by)),
+            tether_alive: record.tether.as_ref().map(|tether| parts.liveness.tether_is_alive(tether)),
+            expired: record.lease.has_expired(parts.clock.as_ref()),
+            observed,
+        }
+    }
+
+    /// What the backend says of a sandbox that should live. No answer is not an answer.
+    async fn observe(&self, record: &Record) -> Option<ObservedState> {
+        if !matches!(record.state(), State::Ready | State::Paused) {
+            return None;
+        }
+        let handle = record.lifecycle.handle()?;
+        let placement = self.placement(&record.extension).ok()?;
+        let verb = placement.extension.status()?;
+        let call = self.query(&record.sandbox_id, &placement.config, self.parts.patience.query);
+        match verb.status(&call, handle).await {
+            Ok(report) => Some(report.state),
+            Err(failure) => {
+                tracing::warn!(%failure, sandbox = %record.sandbox_id, "its backend does not say how it is");
+                None
+            }
+        }
+    }
+
+    async fn carry_out(&self, decision: Decision, record: Record, dry_run: bool, context: &Context) -> Outcome {
+        let reason = match decision.action {
+            Action::TearDown(reason) if !dry_run => reason,
+            Action::TearDown(_) | Action::Leave => {
+                return Outcome { decision, state: record.state(), errors: Vec::new() };
+            }
+        };
+        match self.destroy(&record.sandbox_id, reason, context).await {
+            Ok(after) if after.state().is_closed() => Outcome { decision, state: after.state(), errors: Vec::new() },
+            Ok(after) => {
+                let errors = after.lifecycle.report().map(|report| report.errors.clone()).unwrap_or_default();
+                let errors = if errors.is_empty() { vec!["the cleanup is not complete".to_owned()] } else { errors };
+                Outcome { decision, state: after.state(), errors }
+            }
+            // Another process took it over since: its owner says what comes of it.
+            Err(failure) if matches!(failure.kind, ErrorKind::Busy | ErrorKind::Conflict) => {
+                let decision = Decision { action: Action::Leave, why: "another process has taken it over", ..decision };
+                Outcome { decision, state: record.state(), errors: Vec::new() }
+            }
+            Err(failure) => Outcome { decision, state: record.state(), errors: vec![failure.message] },
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Moving a lease.
+
+use super::call::supervised;
+use super::request::lease_span;
+use crate::engine::Broker;
+use crate::state::{Lease, Lifecycle};
+use crate::store::NewEvent;
+use sandboxer_types::{ErrorKind, EventKind, Failure, Feature, Residue, SandboxId, SandboxStatus, TimeSpan};
+
+impl Broker {
+    /// Lets a sandbox live `span` from now. The backend's own time-out is moved first: a crash in between leaves the
+    /// shorter lease in the store, which errs on the side of removing.
+    pub(crate) async fn extend_lease(&self, sandbox_id: &SandboxId, span: TimeSpan) -> Result<SandboxStatus, Failure> {
+        let mut record = self.record(sandbox_id).await?;
+        let (Lifecycle::Ready { handle, .. } | Lifecycle::Paused { handle, .. }) = &record.lifecycle else {
+            return Err(Failure::new(
+                ErrorKind::Precondition,
+                format!("`{sandbox_id}` is {}, not ready", record.state()),
+            )
+            .with_residue(Residue::Present)
+            .with_hint("only a ready or paused sandbox has a lease that can be moved"));
+        };
+        if record.operation.as_ref().is_some_and(|operation| self.is_alive(&operation.by)) {
+            return Err(Failure::new(ErrorKind::Busy, format!("another process is working on `{sandbox_id}`"))
+                .with_residue(Residue::Present));
+        }
+        let clock = self.parts.clock.as_ref();
+        let lease = Lease::from_now(clock, lease_span(&record.profile, Some(span))?);
+        let longest = record.created_at.checked_add(record.profile.ttl.max.as_duration()).unwrap_or(lease.expires_at);
+        if lease.expires_at > longest {
+            return Err(Failure::invalid_input(format!(
+                "`{}` lets its sandboxes live until {longest} at most",
+                record.profile.id
+            ))
+            .with_residue(Residue::Present)
+            .with_field("ttl", format!("at most {} from its creation", record.profile.ttl.max))
+            .with_hint("extend by less, or make a fresh sandbox"));
+        }
+        let placement = self.placement(&record.extension)?;
+        let call = self.query(sandbox_id, &placement.config, self.parts.patience.query);
+        match placement.extension.extend() {
+            Some(verb) => drop(supervised(&call, &self.parts.patience, verb.extend(&call, handle, span)).await?),
+            None => self.refuse_native_ttl(&record.extension)?,
+        }
+        record.lease = lease;
+        let event = NewEvent::new(EventKind::Extended, format!("expires at {}", record.lease.expires_at));
+        self.parts.store.write(record.epoch, &record, vec![event]).await?;
+        Ok(self.describe(&record))
+    }
+
+    /// A backend that ends sandboxes by itself and cannot be told to wait would end it at the old time all the same.
+    fn refuse_native_ttl(&self, extension: &sandboxer_types::ExtensionId) -> Result<(), Failure> {
+        let entry = self.parts.catalog.extension(extension).map_err(Failure::from)?;
+        if !entry.manifest.capabilities.features.contains(&Feature::NativeTtl) {
+            return Ok(());
+        }
+        Err(Failure::new(ErrorKind::Unsupported, format!("`{extension}` cannot move the lease of its sandboxes"))
+            .with_residue(Residue::Present))
+    }
+}

@@ -1,0 +1,82 @@
+//! What a record looks like to people: its state and the conditions beside it.
+
+use super::Record;
+use sandboxer_sdk::Clock;
+use sandboxer_types::{Condition, ConditionKind, SandboxStatus, State};
+
+/// What is known beyond the record when it is described.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Observation {
+    /// The process working on it is gone.
+    pub owner_is_dead: bool,
+    /// The process it is tethered to is gone.
+    pub tether_is_dead: bool,
+    /// Its extension cannot be called.
+    pub extension_is_missing: bool,
+}
+
+/// Describes `record` with every condition that holds.
+pub fn describe(record: &Record, observation: Observation, clock: &dyn Clock) -> SandboxStatus {
+    SandboxStatus {
+        sandbox_id: record.sandbox_id.clone(),
+        name: record.name.clone(),
+        state: record.state(),
+        conditions: conditions(record, observation, clock),
+        profile: record.profile.id.clone(),
+        extension: record.extension.clone(),
+        host: record.host.clone(),
+        consumer: record.consumer.clone(),
+        isolation: record
+            .lifecycle
+            .reachability()
+            .and_then(|reachability| reachability.isolation.clone())
+            .or_else(|| record.isolation.clone()),
+        labels: record.labels.clone(),
+        created_at: record.created_at,
+        ready_at: record.ready_at,
+        expires_at: record.lease.expires_at,
+        closed_at: record.closed_at,
+        reachability: record.lifecycle.reachability().cloned(),
+        failure: record.lifecycle.failure().cloned(),
+        cleanup: record.lifecycle.report().cloned(),
+    }
+}
+
+fn conditions(record: &Record, observation: Observation, clock: &dyn Clock) -> Vec<Condition> {
+    let mut found = Vec::new();
+    let mut add = |kind, detail: String| found.push(Condition::new(kind, detail));
+    let state = record.state();
+    if state.is_closed() {
+        return found;
+    }
+    if matches!(state, State::TearingDown | State::Failed) {
+        let detail = match record.lifecycle.report() {
+            Some(report) if !report.errors.is_empty() => format!("the last attempt said: {}", report.errors.join("; ")),
+            _ => "something may exist until a teardown has verified that nothing does".to_owned(),
+        };
+        add(ConditionKind::TeardownOwed, detail);
+    }
+    if record.ambiguous && record.lifecycle.handle().is_none() {
+        add(ConditionKind::OutcomeUnknown, "a call was sent and its outcome was never learned".to_owned());
+    }
+    if observation.extension_is_missing {
+        add(ConditionKind::ExtensionMissing, format!("`{}` cannot be called", record.extension));
+    }
+    if observation.owner_is_dead {
+        add(ConditionKind::Abandoned, "the process that worked on it is gone; `sandboxer reconcile` takes over".into());
+    } else if observation.tether_is_dead {
+        add(ConditionKind::Abandoned, "the process it was made for is gone".to_owned());
+    }
+    if record.lease.has_expired(clock) {
+        add(ConditionKind::Expired, format!("its lease ran out at {}", record.lease.expires_at));
+    }
+    if let Some(reachability) = record.lifecycle.reachability() {
+        if reachability.agent.is_none() && reachability.ssh.is_none() {
+            add(ConditionKind::NoSession, "its extension gives no way to run commands in it".to_owned());
+        }
+        if !reachability.limits_unenforced.is_empty() {
+            add(ConditionKind::LimitsUnenforced, reachability.limits_unenforced.join("; "));
+        }
+    }
+    found
+}

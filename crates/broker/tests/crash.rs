@@ -1,0 +1,189 @@
+//! Every durable write and every call of the extension, killed right before and right after: whatever the instant, a
+//! reconciliation brings the world and the store together, and a removal leaves nothing.
+
+use sandboxer_broker::{Broker, Context, Control, ListFilter};
+use sandboxer_testing::{Ended, Fault, Machine, Verb};
+use sandboxer_types::{ErrorKind, Failure, Residue, SandboxId, State, TimeSpan};
+use std::collections::BTreeSet;
+
+/// What a process is asked to do before it dies.
+#[derive(Debug, Clone, Copy)]
+enum Scenario {
+    Create,
+    CreateAndExtend,
+    CreateAndDestroy,
+    CreateThatFailsAfterItsEffect,
+    CreateThatIsCancelled,
+    CreateWhoseTeardownFailsOnce,
+}
+
+const SCENARIOS: [Scenario; 6] = [
+    Scenario::Create,
+    Scenario::CreateAndExtend,
+    Scenario::CreateAndDestroy,
+    Scenario::CreateThatFailsAfterItsEffect,
+    Scenario::CreateThatIsCancelled,
+    Scenario::CreateWhoseTeardownFailsOnce,
+];
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn plan_faults(machine: &Machine, scenario: Scenario) {
+    let late = Fault { kind: ErrorKind::NotReady, residue: Residue::Unknown, after_effect: true };
+    match scenario {
+        Scenario::Create | Scenario::CreateAndExtend | Scenario::CreateAndDestroy | Scenario::CreateThatIsCancelled => {
+        }
+        Scenario::CreateThatFailsAfterItsEffect => machine.world.add_fault(Verb::Provision, late),
+        Scenario::CreateWhoseTeardownFailsOnce => {
+            machine.world.add_fault(Verb::WaitReady, late);
+            let down = Fault { kind: ErrorKind::Forbidden, residue: Residue::Present, after_effect: false };
+            machine.world.add_fault(Verb::Teardown, down);
+        }
+    }
+}
+
+async fn act(machine: &Machine, broker: &Broker, scenario: Scenario) -> Result<(), Failure> {
+    let context = Context::default();
+    let request = machine.request();
+    match scenario {
+        Scenario::CreateThatIsCancelled => {
+            // Withdrawn once the intent is durable.
+            let cancel = context.cancel.clone();
+            let (made, ()) = tokio::join!(broker.create(request, true, &context), async { cancel.cancel() });
+            made.map(drop)
+        }
+        Scenario::CreateAndExtend => {
+            let status = broker.create(request, true, &context).await?;
+            broker.extend(&status.sandbox_id, TimeSpan::seconds(7200)).await.map(drop)
+        }
+        Scenario::CreateAndDestroy => {
+            let status = broker.create(request, true, &context).await?;
+            broker.remove(&status.sandbox_id, &context).await.map(drop)
+        }
+        Scenario::Create | Scenario::CreateThatFailsAfterItsEffect | Scenario::CreateWhoseTeardownFailsOnce => {
+            broker.create(request, true, &context).await.map(drop)
+        }
+    }
+}
+
+async fn open_ids(broker: &Broker, states: &[State]) -> BTreeSet<SandboxId> {
+    let open = broker.list(&ListFilter::default()).await.expect("readable");
+    open.into_iter()
+        .filter(|status| states.is_empty() || states.contains(&status.state))
+        .map(|s| s.sandbox_id)
+        .collect()
+}
+
+fn inventory(machine: &Machine) -> BTreeSet<SandboxId> {
+    machine.world.inventory().into_iter().collect()
+}
+
+/// What exists has an open record: nothing is ever forgotten, at no instant.
+async fn nothing_is_forgotten(machine: &Machine, broker: &Broker) {
+    let open = open_ids(broker, &[]).await;
+    let forgotten: Vec<_> = inventory(machine).difference(&open).cloned().collect();
+    assert!(forgotten.is_empty(), "exists without an open record: {forgotten:?}");
+}
+
+/// Another process reconciles; may die itself at `fatal`. Returns how many instants it passed.
+async fn reconcile(machine: &Machine, fatal: Option<usize>) -> Ended<()> {
+    let process = machine.start(fatal).expect("the store opens");
+    process
+        .run(async |broker: &Broker| {
+            nothing_is_forgotten(machine, broker).await;
+            broker.reconcile(false, &Context::default()).await.expect("reconciles");
+        })
+        .await
+}
+
+/// After a reconciliation, what lives is what the store says; after a removal of all, nothing is left.
+async fn comes_together(machine: &Machine) {
+    machine.world.mend();
+    assert_eq!(reconcile(machine, None).await, Ended::Normally(()));
+    let process = machine.start(None).expect("the store opens");
+    let ended = process
+        .run(async |broker: &Broker| {
+            assert_eq!(inventory(machine), open_ids(broker, &[State::Ready, State::Paused]).await);
+            assert_eq!(open_ids(broker, &[]).await, inventory(machine), "something is neither ready nor gone");
+            for id in inventory(machine) {
+                broker.remove(&id, &Context::default()).await.expect("removable");
+            }
+            assert!(inventory(machine).is_empty());
+            assert!(open_ids(broker, &[]).await.is_empty());
+        })
+        .await;
+    assert_eq!(ended, Ended::Normally(()));
+}
+
+/// Runs the scenario, dying at `fatal`. Whether it died.
+async fn dies_at(machine: &Machine, scenario: Scenario, fatal: usize) -> bool {
+    plan_faults(machine, scenario);
+    let process = machine.start(Some(fatal)).expect("the store opens");
+    matches!(process.run(async |broker: &Broker| act(machine, broker, scenario).await).await, Ended::Crashed)
+}
+
+#[test]
+fn a_crash_at_every_instant_leaks_nothing() {
+    runtime().block_on(async {
+        for scenario in SCENARIOS {
+            let mut fatal = 0;
+            loop {
+                let machine = Machine::new().expect("a folder");
+                let died = dies_at(&machine, scenario, fatal).await;
+                comes_together(&machine).await;
+                if !died {
+                    break;
+                }
+                fatal += 1;
+            }
+            assert!(fatal >= 6, "{scenario:?} passed only {fatal} instants");
+        }
+    });
+}
+
+#[test]
+fn a_crash_of_the_reconciliation_after_a_crash_leaks_nothing() {
+    runtime().block_on(async {
+        for scenario in [Scenario::CreateAndDestroy, Scenario::CreateThatFailsAfterItsEffect] {
+            for first in 0.. {
+                let mut died = false;
+                for second in 0.. {
+                    let machine = Machine::new().expect("a folder");
+                    died = dies_at(&machine, scenario, first).await;
+                    let again = reconcile(&machine, Some(second)).await;
+                    comes_together(&machine).await;
+                    if again == Ended::Normally(()) {
+                        break;
+                    }
+                }
+                if !died {
+                    break;
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn at_most_six_durable_transactions_make_and_remove_a_sandbox() {
+    runtime().block_on(async {
+        let machine = Machine::new().expect("a folder");
+        let process = machine.start(None).expect("the store opens");
+        let ended = process
+            .run(async |broker: &Broker| {
+                act(&machine, broker, Scenario::CreateAndDestroy).await.expect("works");
+            })
+            .await;
+        assert_eq!(ended, Ended::Normally(()));
+        // Three calls of the extension and the transactions, two instants each.
+        let counted = machine.start(Some(usize::MAX)).expect("the store opens");
+        let instants = {
+            let before = counted.instants();
+            act(&machine, &counted.broker, Scenario::CreateAndDestroy).await.expect("works");
+            counted.instants() - before
+        };
+        assert!(instants / 2 - 3 <= 6, "{} durable transactions", instants / 2 - 3);
+    });
+}

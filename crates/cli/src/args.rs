@@ -1,0 +1,89 @@
+//! What can be typed.
+
+use crate::commands;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Disposable sandboxes: isolated workspaces that never stay behind
+#[derive(Debug, Parser)]
+#[command(name = "sandboxer", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Directory that holds what must survive [default: the XDG state directory]
+    #[arg(long, global = true, value_name = "DIR", env = "SANDBOXER_STATE", hide_env_values = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Directory with `extensions/` and `profiles/` to use and trust; repeatable
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) catalog: Vec<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but data and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more; twice for the engine's own log
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a sandbox, run a command in it, remove it
+    Run(commands::run::RunArguments),
+    /// Make a sandbox and leave it there
+    Create(commands::create::CreateArguments),
+    /// List sandboxes
+    Ls(commands::ls::LsArguments),
+    /// Show all that is known of a sandbox
+    Show(commands::show::ShowArguments),
+    /// Run a command in a sandbox
+    Exec(commands::exec::ExecArguments),
+    /// Open a shell in a sandbox
+    Shell(commands::shell::ShellArguments),
+    /// Copy files to or from a sandbox (ID:PATH)
+    Cp(commands::cp::CpArguments),
+    /// Show what set-up and the extension said
+    Logs(commands::logs::LogsArguments),
+    /// Show what happened, from the durable log
+    Events(commands::events::EventsArguments),
+    /// Let a sandbox live for a while from now
+    Extend(commands::extend::ExtendArguments),
+    /// Remove sandboxes, and verify that nothing is left
+    Rm(commands::rm::RmArguments),
+    /// Close the record of a sandbox that cannot be removed; what is left is then yours to clean
+    Forget(commands::forget::ForgetArguments),
+    /// Finish or remove what dead processes and expired leases left
+    Reconcile(commands::reconcile::ReconcileArguments),
+    /// Look for what backends hold without a record
+    Orphans(commands::orphans::OrphansArguments),
+    /// Trust the extensions and profiles of a directory, as they are now
+    Trust(commands::trust::TrustArguments),
+    /// Look at extensions
+    #[command(subcommand)]
+    Ext(commands::ext::ExtCommand),
+    /// Look at profiles
+    #[command(subcommand)]
+    Profile(commands::profile::ProfileCommand),
+    /// Say what this machine can and cannot enforce, and what to do about it
+    Doctor,
+    /// Print a completion script for a shell
+    Completion(commands::completion::CompletionArguments),
+    /// Write man pages into a directory
+    Man(commands::man::ManArguments),
+}
+
+impl Command {
+    /// Whether the status of a command inside is passed through, so that our own failures need a status of their own.
+    pub(crate) fn passes_status_through(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Exec(_) | Self::Shell(_))
+    }
+}

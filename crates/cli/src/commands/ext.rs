@@ -1,0 +1,86 @@
+//! `sandboxer ext`: look at extensions.
+
+use super::listing::{Row, check};
+use crate::config::Config;
+use crate::error::CommandResult;
+use crate::ui::Output;
+use crate::ui::table::table;
+use crate::wiring::catalog;
+use clap::Subcommand;
+use sandboxer_types::{ExtensionId, Failure};
+use serde_json::json;
+use std::process::ExitCode;
+
+/// The commands under `ext`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExtCommand {
+    /// List extensions
+    Ls,
+    /// Show an extension, and how its handler was understood
+    Show {
+        /// Its id, with or without `ext.`
+        id: String,
+    },
+    /// Check every manifest and profile, or those of one extension
+    Check {
+        /// Its id, with or without `ext.`
+        id: Option<String>,
+    },
+}
+
+fn extension_id(text: &str) -> CommandResult<ExtensionId> {
+    ExtensionId::from_short(text).map_err(|fault| Failure::invalid_input(fault.to_string()).into())
+}
+
+/// Runs it.
+pub(crate) fn ext(config: &Config, command: ExtCommand, output: &Output) -> CommandResult<ExitCode> {
+    let catalog = catalog(config)?;
+    match command {
+        ExtCommand::Ls => {
+            let rows: Vec<Row> = catalog
+                .extensions()
+                .iter()
+                .map(|listing| {
+                    Row::of(listing, |extension| {
+                        (extension.id().to_string(), extension.manifest.title.clone(), extension.origin.clone())
+                    })
+                })
+                .collect();
+            let data = json!({ "extensions": rows.iter().map(Row::json).collect::<Vec<_>>() });
+            Ok(output.data(&data, || table(["ID", "STATUS", "TITLE", "ORIGIN"], rows.iter().map(Row::cells))))
+        }
+        ExtCommand::Show { id } => {
+            let extension = catalog.extension(&extension_id(&id)?).map_err(Failure::from)?;
+            let data = json!({
+                "manifest": extension.manifest,
+                "handler_resolved": extension.why,
+                "origin": extension.origin.to_string(),
+                "shadows": extension.shadows.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            });
+            Ok(output.data(&data, || {
+                let capabilities = &extension.manifest.capabilities;
+                let words = |words: Vec<String>| if words.is_empty() { "-".to_owned() } else { words.join(", ") };
+                let mut lines = vec![
+                    format!("id         {}", extension.id()),
+                    format!("title      {}", extension.manifest.title),
+                    format!("handler    {}", extension.manifest.handler),
+                    format!("           {}", extension.why),
+                    format!("origin     {}", extension.origin),
+                    format!("isolation  {}", words(capabilities.isolation_levels.iter().map(ToString::to_string).collect())),
+                    format!("pricing    {}", capabilities.pricing_model),
+                    format!("verbs      {}", words(capabilities.verbs.iter().map(ToString::to_string).collect())),
+                    format!("features   {}", words(capabilities.features.iter().map(ToString::to_string).collect())),
+                ];
+                for shadowed in &extension.shadows {
+                    lines.push(format!("replaces   {shadowed}"));
+                }
+                lines.join("\n")
+            }))
+        }
+        ExtCommand::Check { id: None } => check(&catalog, output, |_| true),
+        ExtCommand::Check { id: Some(id) } => {
+            let file = format!("{}.yaml", extension_id(&id)?);
+            check(&catalog, output, |fault| fault.file.ends_with(&file))
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A command inside, with its streams joined to ours.
+#![allow(clippy::disallowed_methods, reason = "what a command inside prints is passed on as it is")]
+
+use super::Session;
+use crate::error::{CommandResult, local_fault};
+use bytes::Bytes;
+use sandboxer_broker::Entrance;
+use sandboxer_reach::{ExecEvent, ExecRequest, ExitStatus, InputHandle, ReachError, ReachErrorKind};
+use std::io::{ErrorKind, Read, Write};
+use std::process::ExitCode;
+use tokio::sync::mpsc;
+
+/// How much of our standard input is read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// A command as the sandbox's profile wants it run.
+pub(crate) fn request(entrance: &Entrance, command: Vec<String>) -> ExecRequest {
+    let mut request = ExecRequest::new(command);
+    request.env.clone_from(&entrance.profile.env);
+    request.cwd = entrance
+        .profile
+        .workdir
+        .clone()
+        .or_else(|| entrance.status.reachability.as_ref().and_then(|reachability| reachability.remote_dir.clone()));
+    request
+}
+
+/// Runs it with its streams joined to ours, and hands signals on to it.
+pub(crate) async fn run(session: &Session<'_>, entrance: &Entrance, request: ExecRequest) -> CommandResult<ExitCode> {
+    session.progress.clear();
+    let wants_input = request.stdin;
+    let mut execution = match entrance.session.exec(request).await {
+        Ok(execution) => execution,
+        Err(error) => return not_started(session, error),
+    };
+    let mut signals = session.interrupts.take();
+    let input = execution.input();
+    let feeding = wants_input.then(|| tokio::spawn(feed(read_stdin(), execution.input())));
+    let outcome = loop {
+        tokio::select! {
+            event = execution.next_event() => match event? {
+                Some(event) => pass_on(&event)?,
+                None => break execution.wait().await,
+            },
+            Some(number) = signals.recv() => match input.signal(number).await {
+                Ok(()) => {}
+                // It ended at the same moment.
+                Err(error) if error.kind() == ReachErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            },
+        }
+    };
+    if let Some(feeding) = feeding {
+        feeding.abort();
+    }
+    Ok(exit_code(outcome?))
+}
+
+/// A command that could not start ends with what a shell would say, where a shell would say something.
+fn not_started(session: &Session<'_>, error: ReachError) -> CommandResult<ExitCode> {
+    match error.shell_code().and_then(|code| u8::try_from(code).ok()) {
+        Some(code) => {
+            session.output.warning(&error.to_string());
+            Ok(ExitCode::from(code))
+        }
+        None => Err(error.into()),
+    }
+}
+
+/// The status to end with: the command's own, 128 + N for signal N.
+pub(super) fn exit_code(status: ExitStatus) -> ExitCode {
+    ExitCode::from(u8::try_from(status.shell_code()).unwrap_or(u8::MAX))
+}
+
+/// Writes output where it belongs. Whoever stopped reading ours is not an error of the command's.
+pub(super) fn pass_on(event: &ExecEvent) -> CommandResult<()> {
+    let written = match event {
+        ExecEvent::Stdout(bytes) | ExecEvent::Pty(bytes) => write_all(std::io::stdout().lock(), bytes),
+        ExecEvent::Stderr(bytes) => write_all(std::io::stderr().lock(), bytes),
+    };
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(local_fault("pass on the output", &error).into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn write_all(mut stream: impl Write, bytes: &[u8]) -> std::io::Result<()> {
+    stream.write_all(bytes)?;
+    stream.flush()
+}
+
+/// Reads our standard input on a thread of its own: there is no way to read a terminal or a file without waiting.
+pub(super) fn read_stdin() -> mpsc::Receiver<Bytes> {
+    let (sender, receiver) = mpsc::channel(4);
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            match std::io::stdin().lock().read(&mut buffer) {
+                Ok(0) => return,
+                Ok(count) => {
+                    if sender.blocking_send(Bytes::copy_from_slice(&buffer[..count])).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the standard input");
+                    return;
+                }
+            }
+        }
+    });
+    receiver
+}
+
+async fn feed(mut stdin: mpsc::Receiver<Bytes>, input: InputHandle) {
+    while let Some(bytes) = stdin.recv().await {
+        if let Err(error) = input.write(bytes).await {
+            tracing::debug!(%error, "the command takes no more input");
+            return;
+        }
+    }
+    if let Err(error) = input.close_stdin().await {
+        tracing::debug!(%error, "the command's input was closed already");
+    }
+}

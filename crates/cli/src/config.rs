@@ -1,0 +1,126 @@
+//! Settings from the environment. Nothing else reads it.
+
+use crate::args::Global;
+use crate::error::{CommandResult, local_fault};
+use sandboxer_types::{ConsumerName, ErrorKind, Failure, Residue};
+use std::ffi::OsString;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Where things are, and who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// What must survive.
+    pub(crate) state: PathBuf,
+    /// The user's own extensions, profiles and trust.
+    pub(crate) config: PathBuf,
+    /// Where the command was typed.
+    pub(crate) working_directory: PathBuf,
+    /// Directories given by `--catalog`.
+    pub(crate) catalogs: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Reads the environment.
+    pub(crate) fn read(global: &Global) -> CommandResult<Self> {
+        let working_directory =
+            std::env::current_dir().map_err(|error| local_fault("tell the working directory", &error))?;
+        let state = match &global.state_dir {
+            Some(given) => working_directory.join(given),
+            None => xdg("XDG_STATE_HOME", ".local/state")?,
+        };
+        let catalogs = global.catalog.iter().map(|given| working_directory.join(given)).collect();
+        Ok(Self { state, config: xdg("XDG_CONFIG_HOME", ".config")?, working_directory, catalogs })
+    }
+
+    /// The file that keeps what is trusted.
+    pub(crate) fn trust_book(&self) -> PathBuf {
+        self.config.join("trust.json")
+    }
+
+    /// Makes the state directory, closed to others, where it is missing.
+    pub(crate) fn prepare_state(&self) -> CommandResult<()> {
+        make_private(&self.state)?;
+        make_private(&self.processes())?;
+        make_private(&self.local())
+    }
+
+    /// The locks of living processes.
+    pub(crate) fn processes(&self) -> PathBuf {
+        self.state.join("processes")
+    }
+
+    /// The sandboxes of `ext.local`.
+    pub(crate) fn local(&self) -> PathBuf {
+        self.state.join("local")
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.state.join("store.sqlite")
+    }
+}
+
+fn make_private(folder: &Path) -> CommandResult<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| state_fault(folder, &error))?;
+    let metadata = std::fs::metadata(folder).map_err(|error| state_fault(folder, &error))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+            .map_err(|error| state_fault(folder, &error))?;
+    }
+    Ok(())
+}
+
+fn state_fault(folder: &Path, error: &std::io::Error) -> Failure {
+    local_fault(format!("use the state directory `{}`", folder.display()), error)
+        .with_hint("name a directory you can write to with `--state-dir` or SANDBOXER_STATE")
+}
+
+fn xdg(name: &str, fallback: &str) -> CommandResult<PathBuf> {
+    let base = match variable(name).map(PathBuf::from).filter(|path| path.is_absolute()) {
+        Some(base) => base,
+        None => home()?.join(fallback),
+    };
+    Ok(base.join("sandboxer"))
+}
+
+/// The home directory of who runs this.
+pub(crate) fn home() -> CommandResult<PathBuf> {
+    variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute()).ok_or_else(|| {
+        Failure::new(ErrorKind::Precondition, "HOME is not set to an absolute path")
+            .with_residue(Residue::None)
+            .with_hint("set HOME, or name a state directory with `--state-dir`")
+            .into()
+    })
+}
+
+/// Who asks: `SANDBOXER_CONSUMER`, else `user:` and the name of the user.
+pub(crate) fn consumer(given: Option<ConsumerName>) -> CommandResult<ConsumerName> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let name = match variable("SANDBOXER_CONSUMER") {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => match variable("USER").or_else(|| variable("LOGNAME")) {
+            Some(user) => format!("user:{}", user.to_string_lossy()),
+            None => format!("uid:{}", rustix::process::getuid().as_raw()),
+        },
+    };
+    name.parse().map_err(|fault: sandboxer_types::IdFault| Failure::invalid_input(fault.to_string()).into())
+}
+
+/// Whether colours are unwanted, whatever the terminal can do.
+pub(crate) fn no_color() -> bool {
+    variable("NO_COLOR").is_some()
+}
+
+/// The terminal's type, which a shell inside should know.
+pub(crate) fn terminal_type() -> Option<String> {
+    variable("TERM").map(|term| term.to_string_lossy().into_owned())
+}

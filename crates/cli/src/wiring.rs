@@ -1,0 +1,85 @@
+//! Where the engine and the built-in extensions meet.
+
+use crate::config::Config;
+use crate::error::{CommandResult, local_fault};
+use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, ResolvedHandler, TrustBook};
+use sandboxer_broker::state::ProcessId;
+use sandboxer_broker::store::{SqliteStore, Store};
+use sandboxer_broker::{Broker, Extensions, FileLocks, Parts, Patience, ProcessLock};
+use sandboxer_extensions::local::{LocalExtension, LocalSettings};
+use sandboxer_sdk::{Ids, SandboxExtension, SystemClock, SystemIds, SystemRunner};
+use sandboxer_types::{ErrorKind, Failure, Residue};
+use std::sync::Arc;
+
+/// The manifests and profiles that are compiled in.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("extensions/ext.local.yaml", include_str!("../../../extensions/ext.local.yaml")),
+    ("profiles/profile.local.yaml", include_str!("../../../profiles/profile.local.yaml")),
+    ("profiles/profile.local-net.yaml", include_str!("../../../profiles/profile.local-net.yaml")),
+];
+
+/// The handlers that are compiled in.
+const HANDLERS: &[BuiltinHandler] = &[BuiltinHandler { name: "local", extension: "ext.local", module: None }];
+
+/// An engine, and the lock under which this process works.
+pub(crate) struct Engine {
+    pub(crate) broker: Broker,
+    _lock: ProcessLock,
+}
+
+/// Reads the catalog of every source.
+pub(crate) fn catalog(config: &Config) -> CommandResult<Catalog> {
+    let trust = TrustBook::load(&config.trust_book()).map_err(Failure::from)?;
+    let mut sources = vec![
+        CatalogSource::BuiltIn(BUILT_IN),
+        CatalogSource::Config(config.config.clone()),
+        CatalogSource::WorkingDirectory(config.working_directory.clone()),
+    ];
+    sources.extend(config.catalogs.iter().cloned().map(CatalogSource::Given));
+    Ok(Catalog::load(&sources, &trust, HANDLERS))
+}
+
+/// Builds the engine over the state directory, making that first where it is missing.
+pub(crate) fn engine(config: &Config) -> CommandResult<Engine> {
+    config.prepare_state()?;
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let store = SqliteStore::open(&config.store(), clock.clone(), ids.as_ref()).map_err(Failure::from)?;
+    let process = ProcessId(ids.fresh().to_string().to_ascii_lowercase());
+    let lock = ProcessLock::take(&config.processes(), process.clone())
+        .map_err(|error| local_fault("take a lock in the state directory", &error))?;
+    let local = LocalExtension::new(LocalSettings {
+        root: config.local(),
+        executable: "/proc/self/exe".into(),
+        owner: store.owner().clone(),
+    });
+    let parts = Parts {
+        store: Arc::new(store),
+        catalog: Arc::new(catalog(config)?),
+        extensions: Arc::new(BuiltIns { local: Arc::new(local) }),
+        clock,
+        ids,
+        process,
+        liveness: Arc::new(FileLocks::new(config.processes())),
+        runner: Arc::new(SystemRunner),
+        patience: Patience::default(),
+    };
+    Ok(Engine { broker: Broker::new(parts), _lock: lock })
+}
+
+/// The extensions that are compiled in.
+struct BuiltIns {
+    local: Arc<LocalExtension>,
+}
+
+impl Extensions for BuiltIns {
+    fn open(&self, extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure> {
+        match &extension.resolved {
+            ResolvedHandler::Builtin(name) if name == "local" => Ok(self.local.clone()),
+            ResolvedHandler::Builtin(_) | ResolvedHandler::Exec(_) | ResolvedHandler::Python { .. } => {
+                Err(Failure::new(ErrorKind::Unsupported, format!("`{}` cannot be run by this version", extension.id()))
+                    .with_residue(Residue::None)
+                    .with_hint(format!("its handler is `{}`; only built-in handlers can be run so far", extension.manifest.handler)))
+            }
+        }
+    }
+}

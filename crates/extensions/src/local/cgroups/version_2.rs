@@ -1,0 +1,62 @@
+//! Control groups of version 2: one hierarchy, in which a group's controllers are switched on by its parent, and only
+//! groups without processes of their own can switch them on.
+
+use super::hierarchies::Hierarchies;
+use super::{Controller, Group, Limit, Presence};
+use rustix::fs::Access;
+use sandboxer_types::Resources;
+use std::io;
+use std::path::Path;
+
+/// The group that enforces the limits: below the nearest group above this process that this process may change and that
+/// can pass all the controllers on.
+pub(super) fn group(
+    hierarchies: &Hierarchies,
+    controllers: &[Controller],
+    resources: &Resources,
+    names: &[String; 3],
+) -> Option<Group> {
+    let hierarchy = hierarchies.version_2.as_ref().filter(|_| !controllers.is_empty())?;
+    let limits: Vec<Limit> = controllers.iter().map(|controller| limit(*controller, resources)).collect();
+    let mut candidates = hierarchy.own.ancestors().take_while(|path| path.starts_with(&hierarchy.mount));
+    let base = candidates.find(|path| is_ours(path) && switch_on(path, &limits).is_ok())?;
+    Some(Group { base: base.to_owned(), names: names.clone(), limits, delegated: true })
+}
+
+/// Moving a process needs the right to write into a group above both its old place and its new one.
+fn is_ours(path: &Path) -> bool {
+    rustix::fs::access(path, Access::WRITE_OK).is_ok()
+        && rustix::fs::access(path.join("cgroup.procs"), Access::WRITE_OK).is_ok()
+}
+
+/// Lets the groups below a group have the controllers.
+pub(super) fn switch_on(path: &Path, limits: &[Limit]) -> io::Result<()> {
+    let file = path.join("cgroup.subtree_control");
+    let on = std::fs::read_to_string(&file)?;
+    let is_on = |name: &str| on.split_ascii_whitespace().any(|it| it == name);
+    let missing: Vec<String> = limits
+        .iter()
+        .map(|limit| limit.controller.name())
+        .filter(|name| !is_on(name))
+        .map(|name| format!("+{name}"))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { std::fs::write(&file, missing.join(" ")) }
+}
+
+fn limit(controller: Controller, resources: &Resources) -> Limit {
+    let files = match controller {
+        Controller::Cpu => {
+            let quota = resources.cpus.unwrap_or(1.0) * 100_000.0;
+            vec![("cpu.max", format!("{quota:.0} 100000"), Presence::Always)]
+        }
+        Controller::Memory => {
+            let bytes = resources.memory.map_or(u64::MAX, sandboxer_types::ByteSize::as_bytes);
+            vec![
+                ("memory.max", bytes.to_string(), Presence::Always),
+                ("memory.swap.max", "0".to_owned(), Presence::WithSwap),
+            ]
+        }
+        Controller::Pids => vec![("pids.max", resources.pids.unwrap_or(u64::MAX).to_string(), Presence::Always)],
+    };
+    Limit { controller, files }
+}

@@ -1,0 +1,43 @@
+//! What the agent may still do, and nothing that commands may.
+
+use super::failure::{Doing, Fault};
+use super::seccomp;
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use seccompiler::BpfProgram;
+
+/// What an agent that is root inside needs: to start commands as any user, in any state of theirs to be able to end them,
+/// to reach their files, and to take the last capability away from them (`SETPCAP`).
+const OF_THE_AGENT: CapabilitySet = CapabilitySet::SETUID
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::CHOWN)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::DAC_OVERRIDE);
+
+/// Gives up everything but what the agent needs, for good, this process's descendants included.
+pub(crate) fn give_up(is_root_inside: bool, filters: &[BpfProgram; 2]) -> Result<(), Fault> {
+    let keep = if is_root_inside { OF_THE_AGENT } else { CapabilitySet::empty() };
+    shrink_bounding_set(keep)?;
+    let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, sets).doing("give up capabilities")?;
+    rustix::thread::set_no_new_privs(true).doing("give up gaining privileges")?;
+    seccomp::apply(filters).doing("filter system calls")
+}
+
+fn shrink_bounding_set(keep: CapabilitySet) -> Result<(), Fault> {
+    for number in 0..64 {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        if keep.contains(capability) {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            Ok(()) => {}
+            // Beyond the last one that this kernel knows.
+            Err(rustix::io::Errno::INVAL) => break,
+            Err(error) => return Err(error).doing("give up the right to regain capabilities"),
+        }
+    }
+    Ok(())
+}

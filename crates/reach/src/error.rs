@@ -1,0 +1,87 @@
+//! What can go wrong on the way into a sandbox.
+
+use std::error::Error;
+
+/// A call into a sandbox that failed: its kind for programs, its message for people, its cause as `source`.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ReachError {
+    kind: ReachErrorKind,
+    message: String,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// Why a call into a sandbox failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReachErrorKind {
+    /// Nobody answers, or the connection broke; what was under way may have happened.
+    Unreachable,
+    /// There is no such file, folder or process.
+    NotFound,
+    /// It exists already.
+    AlreadyExists,
+    /// The user may not do that.
+    PermissionDenied,
+    /// There is no such user in the sandbox.
+    UnknownUser,
+    /// The program to run does not exist: 127 in a shell.
+    CommandNotFound,
+    /// The program exists but cannot be executed: 126 in a shell.
+    NotExecutable,
+    /// The working directory cannot be entered.
+    WorkingDirectory,
+    /// The request makes no sense as it stands.
+    InvalidInput,
+    /// The state of the file or process does not allow it.
+    Precondition,
+    /// This way in cannot do that.
+    Unsupported,
+    /// The time allowed ran out.
+    Deadline,
+    /// Out of processes, memory, descriptors or disk.
+    Exhausted,
+    /// The command takes no more input: it ended or closed it.
+    InputClosed,
+    /// A file on this side could not be read or written.
+    Local,
+    /// The other side answered what it should not.
+    Protocol,
+}
+
+impl ReachError {
+    /// An error without a cause.
+    pub fn new(kind: ReachErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// The same error with its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Why it failed.
+    pub fn kind(&self) -> ReachErrorKind {
+        self.kind
+    }
+
+    /// What a shell would exit with, where the command itself could not start.
+    pub fn shell_code(&self) -> Option<i32> {
+        match self.kind {
+            ReachErrorKind::CommandNotFound => Some(127),
+            ReachErrorKind::NotExecutable => Some(126),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn local(what: impl std::fmt::Display, source: std::io::Error) -> Self {
+        Self::new(ReachErrorKind::Local, what.to_string()).with_source(source)
+    }
+
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Self::new(ReachErrorKind::Protocol, message)
+    }
+}

@@ -1,0 +1,144 @@
+//! A backend in memory, with every verb the engine uses.
+
+use crate::crash::CrashPoints;
+use crate::world::{Fault, Item, Verb, World};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sandboxer_sdk::{
+    Call, Extend, List, Listed, ObservedState, Provision, Recover, Recovered, SandboxExtension, StatusReport,
+    StatusVerb, Teardown,
+};
+use sandboxer_types::{CleanupReport, ErrorKind, Failure, Handle, HostId, Object, Reachability, Residue, TimeSpan};
+use std::sync::Arc;
+
+/// Acts on a [`World`], in a process that may die around every call.
+pub struct FakeExtension {
+    world: Arc<World>,
+    points: Arc<CrashPoints>,
+}
+
+impl FakeExtension {
+    /// An extension of the process with these crash points.
+    pub fn new(world: Arc<World>, points: Arc<CrashPoints>) -> Self {
+        Self { world, points }
+    }
+
+    /// One call: dies before or after its effect when that is its time, and fails as the world planned.
+    async fn call<T>(&self, verb: Verb, effect: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        self.points.pass().await;
+        let fault = self.world.next_fault(verb);
+        if let Some(fault) = fault.filter(|fault| !fault.after_effect) {
+            return Err(failure(fault));
+        }
+        let result = effect();
+        self.points.pass().await;
+        match fault {
+            Some(fault) => Err(failure(fault)),
+            None => result,
+        }
+    }
+}
+
+fn failure(fault: Fault) -> Failure {
+    Failure::new(fault.kind, "as planned").with_residue(fault.residue)
+}
+
+#[async_trait]
+impl SandboxExtension for FakeExtension {
+    async fn provision(&self, call: &Call, request: &Provision) -> Result<Handle, Failure> {
+        self.call(Verb::Provision, || {
+            let inputs = serde_json::Value::Object(request.inputs.clone()).to_string();
+            if self.world.get(&request.sandbox_id).is_some_and(|item| item.inputs != inputs) {
+                return Err(Failure::new(ErrorKind::Conflict, "other inputs").with_residue(Residue::Present));
+            }
+            self.world.put(&request.sandbox_id, Item { labels: call.labels.clone(), inputs });
+            Ok(Handle::minimal(&request.sandbox_id, &request.host).with("made", true))
+        })
+        .await
+    }
+
+    async fn wait_ready(&self, call: &Call, handle: &Handle) -> Result<Reachability, Failure> {
+        self.call(Verb::WaitReady, || {
+            if !self.world.holds(&call.sandbox_id) {
+                return Err(Failure::new(ErrorKind::NotReady, "it does not exist"));
+            }
+            let host = handle.text("host").and_then(|host| host.parse().ok());
+            Ok(Reachability { host, remote_dir: Some("/workspace".to_owned()), ..Reachability::default() })
+        })
+        .await
+    }
+
+    async fn teardown(&self, _call: &Call, request: &Teardown) -> Result<CleanupReport, Failure> {
+        self.call(Verb::Teardown, || {
+            let mut report = CleanupReport { complete: true, ..CleanupReport::default() };
+            let what = format!("item {}", request.sandbox_id);
+            if self.world.take(&request.sandbox_id) {
+                report.removed.push(what)
+            } else {
+                report.already_absent.push(what)
+            }
+            Ok(report)
+        })
+        .await
+    }
+
+    fn recover(&self) -> Option<&dyn Recover> {
+        Some(self)
+    }
+
+    fn list(&self) -> Option<&dyn List> {
+        Some(self)
+    }
+
+    fn status(&self) -> Option<&dyn StatusVerb> {
+        Some(self)
+    }
+
+    fn extend(&self) -> Option<&dyn Extend> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Recover for FakeExtension {
+    async fn recover(&self, call: &Call, host: &HostId, _draft: Option<&Object>) -> Result<Recovered, Failure> {
+        let handle = Handle::minimal(&call.sandbox_id, host).with("made", true);
+        Ok(if self.world.holds(&call.sandbox_id) { Recovered::Present(handle) } else { Recovered::Absent })
+    }
+}
+
+#[async_trait]
+impl List for FakeExtension {
+    async fn list(&self, call: &Call, host: &HostId) -> Result<Vec<Listed>, Failure> {
+        let mut listed = Vec::new();
+        for sandbox_id in self.world.inventory() {
+            let Some(item) = self.world.get(&sandbox_id) else { continue };
+            if item.labels.get("sandboxer.owner").is_some_and(|owner| owner == call.owner.as_str()) {
+                listed.push(Listed { sandbox_id, host: host.clone(), labels: item.labels, created_at: None });
+            }
+        }
+        Ok(listed)
+    }
+}
+
+#[async_trait]
+impl StatusVerb for FakeExtension {
+    async fn status(&self, call: &Call, _handle: &Handle) -> Result<StatusReport, Failure> {
+        let state = if self.world.holds(&call.sandbox_id) { ObservedState::Running } else { ObservedState::Absent };
+        Ok(StatusReport { state, detail: String::new() })
+    }
+}
+
+#[async_trait]
+impl Extend for FakeExtension {
+    async fn extend(&self, call: &Call, _handle: &Handle, ttl: TimeSpan) -> Result<Timestamp, Failure> {
+        self.call(Verb::Extend, || {
+            if self.world.holds(&call.sandbox_id) {
+                Ok(Timestamp::UNIX_EPOCH + ttl.as_duration())
+            } else {
+                Err(Failure::new(ErrorKind::NotFound, "it does not exist").with_residue(Residue::None))
+            }
+        })
+        .await
+    }
+}
