@@ -9,6 +9,7 @@ mod ui;
 mod wiring;
 
 use clap::Parser;
+use sandboxer_extensions::local;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -31,10 +32,12 @@ fn main() -> ExitCode {
 /// The processes that the binary starts of itself: the supervisor outside a local sandbox, and the agent inside. They
 /// come before everything else, since they are counted in milliseconds.
 fn inner_process() -> Option<ExitCode> {
-    let mut words = std::env::args_os().skip(1);
-    match words.next()?.to_str()? {
-        "local-supervisor" => Some(sandboxer_extensions::local::supervise(words)),
-        "agent-inside" => Some(sandboxer_extensions::local::agent_inside(words)),
-        _ => None,
-    }
+    let first = std::env::args_os().nth(1)?;
+    let run = match first.to_str()? {
+        local::SUPERVISOR_ARGUMENT => local::supervise,
+        local::AGENT_ARGUMENT => local::agent_inside,
+        _ => return None,
+    };
+    let rest: Vec<String> = std::env::args_os().skip(2).filter_map(|word| word.into_string().ok()).collect();
+    Some(run(&rest))
 }

@@ -472,7 +472,7 @@ async fn a_terminated_agent_takes_its_commands_along() {
 async fn the_first_process_reaps_orphans() {
     let agent = Agent::start_with(|options| options.init = true);
     let session = agent.session().await;
-    let finished = run(&session, shell("(read x < pipe) & mkfifo pipe; echo $!")).await.unwrap();
+    let finished = run(&session, shell("mkfifo pipe; (read x < pipe) & echo $!")).await.unwrap();
     let pid: u32 = finished.text().trim().parse().unwrap();
     let orphan = watch(pid);
     run(&session, shell("echo > pipe || kill -9 $0")).await.unwrap();

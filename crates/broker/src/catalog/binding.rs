@@ -112,7 +112,7 @@ pub(super) fn extension_faults(extension: &CatalogExtension) -> &[Fault] {
             faults.push(page.schema_fault("inputs_schema", fault));
         }
         if let Some(schema) = &manifest.config_schema {
-            match Schema::compile(schema) {
+            match Schema::new(schema) {
                 Err(fault) => faults.push(page.schema_fault("config_schema", &fault)),
                 Ok(schema) => {
                     let found = schema.violations(&Value::Object(manifest.config.clone()));
@@ -128,7 +128,7 @@ pub(super) fn extension_faults(extension: &CatalogExtension) -> &[Fault] {
 pub(super) fn example_faults(extension: &CatalogExtension) -> Vec<Fault> {
     let page = Page { file: &extension.origin.file, text: &extension.text };
     let mut faults = Vec::new();
-    if let Some(Err(fault)) = extension.manifest.options_schema.as_ref().map(Schema::compile) {
+    if let Some(Err(fault)) = extension.manifest.options_schema.as_ref().map(Schema::new) {
         faults.push(page.schema_fault("options_schema", &fault));
     }
     let Ok(schema) = extension.inputs() else { return faults };
@@ -168,7 +168,7 @@ fn option_faults(profile: &CatalogProfile, extension: &CatalogExtension) -> Vec<
         let fault = (!options.is_empty()).then(|| page.fault(&["options"], Part::Key, Remark::new(message)));
         return fault.into_iter().collect();
     };
-    match Schema::compile(schema) {
+    match Schema::new(schema) {
         Err(fault) => {
             let page = Page { file: &extension.origin.file, text: &extension.text };
             vec![page.schema_fault("options_schema", &fault)]

@@ -3,7 +3,7 @@
 use super::handlers::ResolvedHandler;
 use super::schema::{Schema, SchemaFault};
 use sandboxer_types::source::Fault;
-use sandboxer_types::{ExtensionId, Manifest, Profile};
+use sandboxer_types::{ExtensionId, Manifest, Object, Profile};
 use serde_json::Value;
 use std::fmt;
 use std::path::PathBuf;
@@ -70,8 +70,8 @@ impl CatalogExtension {
 
     /// The validator of its inputs; accepts everything when the manifest has no schema.
     pub(super) fn inputs(&self) -> Result<&Schema, &SchemaFault> {
-        let compile = || Schema::compile(self.manifest.inputs_schema.as_ref().unwrap_or(&Value::Bool(true)));
-        self.inputs.get_or_init(compile).as_ref()
+        let anything = Value::Object(Object::new());
+        self.inputs.get_or_init(|| Schema::new(self.manifest.inputs_schema.as_ref().unwrap_or(&anything))).as_ref()
     }
 }
 

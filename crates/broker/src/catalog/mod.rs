@@ -14,6 +14,7 @@ mod handlers;
 mod inputs;
 mod load;
 mod miss;
+mod plain;
 mod schema;
 mod shelf;
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! JSON Schema, in our words. The one importer of the validator.
 
+use super::plain;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use sandboxer_types::nearest_word;
 use serde_json::Value;
+use std::sync::OnceLock;
 
-/// A compiled schema.
+/// A valid schema. Its validator is made when the first value comes that a plain look does not settle.
 #[derive(Debug)]
 pub(super) struct Schema {
     source: Value,
-    validator: Validator,
+    plain: bool,
+    validator: OnceLock<Result<Validator, SchemaFault>>,
 }
 
 /// Something that is not a schema.
@@ -48,24 +51,39 @@ pub(super) fn closed_names(schema: &Value) -> Option<Vec<&str>> {
     (!open).then(|| properties.keys().map(String::as_str).collect())
 }
 
+/// The validator of a schema. References lead nowhere outside of it.
+pub(super) fn validator(schema: &Value) -> Result<Validator, SchemaFault> {
+    jsonschema::draft202012::options().build(schema).map_err(|error| {
+        let message = in_words(error.kind()).unwrap_or_else(|| error.masked().to_string());
+        SchemaFault { path: steps(&error), message }
+    })
+}
+
 impl Schema {
-    /// Compiles a schema. References lead nowhere outside of it.
-    pub(super) fn compile(schema: &Value) -> Result<Self, SchemaFault> {
-        match jsonschema::draft202012::options().build(schema) {
-            Ok(validator) => Ok(Self { source: schema.clone(), validator }),
-            Err(error) => {
-                let message = in_words(error.kind()).unwrap_or_else(|| error.masked().to_string());
-                Err(SchemaFault { path: steps(&error), message })
-            }
+    /// Takes a schema, if it is one.
+    pub(super) fn new(schema: &Value) -> Result<Self, SchemaFault> {
+        let made = Self { source: schema.clone(), plain: plain::is_plain(schema), validator: OnceLock::new() };
+        if !made.plain {
+            made.validator.get_or_init(|| validator(schema)).as_ref().map_err(Clone::clone)?;
         }
+        Ok(made)
     }
 
     /// Every way in which `instance` breaks the schema.
     pub(super) fn violations(&self, instance: &Value) -> Vec<Violation> {
-        if self.validator.is_valid(instance) {
+        if self.plain && plain::accepts(&self.source, instance) {
             return Vec::new();
         }
-        self.validator.iter_errors(instance).flat_map(|error| self.translate(&error, instance)).collect()
+        match self.validator.get_or_init(|| validator(&self.source)) {
+            Ok(validator) if validator.is_valid(instance) => Vec::new(),
+            Ok(validator) => {
+                validator.iter_errors(instance).flat_map(|error| self.translate(&error, instance)).collect()
+            }
+            Err(fault) => {
+                let message = format!("cannot be checked: {}", fault.message);
+                vec![Violation { path: Vec::new(), message, nearest: None, unexpected: false, missing: false }]
+            }
+        }
     }
 
     fn translate(&self, error: &ValidationError<'_>, instance: &Value) -> Vec<Violation> {

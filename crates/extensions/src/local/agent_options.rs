@@ -20,6 +20,7 @@ pub(crate) fn write(
     options.commands_cgroup_fds = joins.iter().map(AsRawFd::as_raw_fd).collect();
     options.command_rlimits = CommandLimits { nproc: processes_per_user, ..CommandLimits::default() };
     options.workdir = Some(specification.workdir.clone());
+    options.environment.clone_from(&specification.environment);
     let mut file = File::from(rustix::fs::memfd_create(c"agent-options", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(&options)?)?;
     file.rewind()?;

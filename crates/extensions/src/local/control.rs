@@ -93,8 +93,10 @@ impl Requester {
     }
 
     /// Says that the lease was moved. A requester that is gone does not need to know.
-    pub(crate) fn confirm(&mut self) -> bool {
-        self.stream.write_all(&[DONE]).is_ok()
+    pub(crate) fn confirm(&mut self) {
+        if let Err(error) = self.stream.write_all(&[DONE]) {
+            tracing::debug!(%error, "the requester no longer listens");
+        }
     }
 
     /// Says what was removed.

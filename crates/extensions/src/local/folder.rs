@@ -1,7 +1,7 @@
 //! Where the sandboxes' folders are, and what is in one.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sandboxer_types::SandboxId;
 use serde::Serialize;
@@ -81,11 +81,6 @@ impl RootFolder {
         }
         ids.sort();
         Ok(ids)
-    }
-
-    /// Removes a sandbox's folder, which must be empty.
-    pub(crate) fn remove(&self, id: &SandboxId) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.file, id.as_str(), AtFlags::REMOVEDIR)?)
     }
 
     /// The path of a sandbox's folder.

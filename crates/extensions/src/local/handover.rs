@@ -11,6 +11,7 @@ use rustix::net::{
 };
 use sandboxer_types::{Failure, OwnerId, Resources, SandboxId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ pub(crate) struct Specification {
     pub(crate) expose: Vec<PathBuf>,
     /// Where its commands run.
     pub(crate) workdir: PathBuf,
+    /// Variables of its commands.
+    pub(crate) environment: BTreeMap<String, String>,
     /// When its lease runs out, in nanoseconds after boot.
     pub(crate) deadline: u64,
     /// The process with which it ends.

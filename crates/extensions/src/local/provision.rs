@@ -198,6 +198,7 @@ fn specify(call: &Call, request: &Provision, plan: &Plan, uids: Option<&UidRange
         resources: request.profile.resources.clone(),
         expose: plan.expose.clone(),
         workdir: plan.workdir.clone(),
+        environment: request.profile.env.clone(),
         deadline: after_boot(request.ttl.as_duration()),
         tether: request.tether.map(ProcessName::from),
     }

@@ -28,7 +28,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 /// supervises: it has no parent that would have to reap it.
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     sys::close_from(3)?;
-    if let Forked::Parent(_) = sys::fork()? {
+    if let Forked::Parent = sys::fork()? {
         return Ok(());
     }
     rustix::process::setsid()?;

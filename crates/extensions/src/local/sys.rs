@@ -22,7 +22,7 @@ pub(crate) fn close_from(first: u32) -> io::Result<()> {
 /// Which side of a fork this is.
 pub(crate) enum Forked {
     /// The old process.
-    Parent(Pid),
+    Parent,
     /// The new one.
     Child,
 }
@@ -31,7 +31,7 @@ pub(crate) enum Forked {
 pub(crate) fn fork() -> io::Result<Forked> {
     // SAFETY: the process has one thread, so the child may do whatever the parent could.
     let pid = check(libc::c_long::from(unsafe { libc::fork() }))?;
-    Ok(pid_of(pid).map_or(Forked::Child, Forked::Parent))
+    Ok(if pid == 0 { Forked::Child } else { Forked::Parent })
 }
 
 /// Which side of a clone this is.

@@ -144,7 +144,7 @@ impl Watch {
                 Said::Request(Request::Lease(deadline)) => {
                     set_timer(&self.timer, deadline)?;
                     // Closed after the answer, which is how the other side knows that it is complete.
-                    drop(requester.confirm());
+                    requester.confirm();
                 }
                 Said::Gone => {}
             }

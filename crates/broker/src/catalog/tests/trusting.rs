@@ -11,6 +11,9 @@ network: host
 expose: [{path: ~/.cargo, mode: ro}]
 ";
 
+/// Something done to a directory, and what it is called.
+type Change = (&'static str, &'static dyn Fn(&Directory));
+
 fn project() -> Directory {
     let directory = Directory::with(&[
         ("extensions/ext.shell.yaml", EXEC_MANIFEST),
@@ -64,7 +67,7 @@ fn the_working_directory_is_inert_until_trusted_and_again_when_changed() {
 
 #[test]
 fn a_handler_is_inert_when_anything_it_may_run_has_changed() {
-    let changes: [(&str, &dyn Fn(&Directory)); 5] = [
+    let changes: [Change; 5] = [
         ("the program", &|directory| directory.write("extensions/run.sh", "#!/bin/sh\nevil\n")),
         ("a helper", &|directory| directory.write("extensions/lib/helper.sh", "evil\n")),
         ("a new module", &|directory| directory.write("extensions/json.py", "evil\n")),

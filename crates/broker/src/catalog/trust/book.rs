@@ -3,6 +3,7 @@
 use super::digest::{canonical, digest_of};
 use super::survey::TrustSurvey;
 use sandboxer_types::source::Fault;
+use sandboxer_types::{ErrorKind, Failure, Residue};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -49,6 +50,25 @@ pub enum TrustFault {
 impl TrustFault {
     pub(super) fn io(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { act, path: path.to_owned(), source }
+    }
+}
+
+impl From<TrustFault> for Failure {
+    fn from(fault: TrustFault) -> Self {
+        let kind = match &fault {
+            TrustFault::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::NotFound,
+            TrustFault::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Forbidden,
+            TrustFault::Io { .. } => ErrorKind::Internal,
+            TrustFault::Garbled { .. } | TrustFault::Refused { .. } => ErrorKind::Precondition,
+        };
+        let mut failure = Self::new(kind, fault.to_string()).with_residue(Residue::None);
+        if let Some(source) = std::error::Error::source(&fault) {
+            failure = failure.caused_by(source);
+        }
+        if let TrustFault::Refused { faults, .. } = &fault {
+            failure.causes.extend(faults.iter().map(Fault::headline));
+        }
+        failure
     }
 }
 
