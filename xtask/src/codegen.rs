@@ -9,11 +9,7 @@ use buffa_codegen::BytesRepr;
 use protox::prost::Message;
 
 /// Compiled in this order; names are relative to the proto folder, as imports see them.
-const FILES: [&str; 3] = [
-    "process.proto",
-    "filesystem.proto",
-    "sandboxer/agent/v1/agent.proto",
-];
+const FILES: [&str; 3] = ["process.proto", "filesystem.proto", "sandboxer/agent/v1/agent.proto"];
 
 /// Writes the generated code, or with `check` fails when it differs from what is committed.
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
@@ -70,10 +66,7 @@ fn read_tree(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(files)
 }
 
-fn compare(
-    fresh: &BTreeMap<PathBuf, Vec<u8>>,
-    committed: &BTreeMap<PathBuf, Vec<u8>>,
-) -> anyhow::Result<()> {
+fn compare(fresh: &BTreeMap<PathBuf, Vec<u8>>, committed: &BTreeMap<PathBuf, Vec<u8>>) -> anyhow::Result<()> {
     let stale: Vec<String> = fresh
         .keys()
         .chain(committed.keys())

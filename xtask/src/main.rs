@@ -1,10 +1,50 @@
-//! Set-up, tests, code generation, benchmarks.
+//! Set-up, tests, code generation, benchmarks: `cargo xtask <command>`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers, on their terminals")]
+
 mod codegen;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+mod tiers;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Set-up, tests, code generation, benchmarks")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install every system package and tool that building and testing need
+    Setup,
+    /// Set up, then run every check and every test
+    Test {
+        /// Only tests that match this nextest filterset
+        #[arg(long, short = 'E', value_name = "FILTER")]
+        filter: Option<String>,
+    },
+    /// Check what no compiler checks: arrows between crates, file sizes, who imports what
+    Tidy,
+    /// Generate code from definitions
+    Codegen {
+        /// Fail when what is committed is stale
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build the release binary
+    Dist,
+}
 
 fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("codegen") => codegen::run(arguments.iter().any(|argument| argument == "--check")),
-        _ => anyhow::bail!("usage: cargo xtask codegen [--check]"),
+    match Arguments::parse().command {
+        Command::Setup => setup::run(),
+        Command::Test { filter } => test::run(filter.as_deref()),
+        Command::Tidy => tidy::run(),
+        Command::Codegen { check } => codegen::run(check),
+        Command::Dist => shell::run("cargo", &["build", "--release", "--package", "sandboxer"]),
     }
 }

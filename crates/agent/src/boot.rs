@@ -35,7 +35,8 @@ pub fn run(options: Options) -> Result<(), AgentError> {
             .map_err(|error| AgentError::setup("become the parent of orphans")(error.into()))?;
     }
     let power = Power::probe();
-    let found = raise_descriptors().map_err(|error| AgentError::setup("raise the limit of descriptors")(error.into()))?;
+    let found =
+        raise_descriptors().map_err(|error| AgentError::setup("raise the limit of descriptors")(error.into()))?;
     let workers = Workers::start().map_err(AgentError::setup("start threads"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(AgentError::setup("start the event loop"))?;

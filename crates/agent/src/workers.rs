@@ -119,8 +119,9 @@ mod tests {
         }
         let workers = Workers::start().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("secret"), "").unwrap();
         let secret = folder.path().join("secret");
+        std::fs::write(&secret, "").unwrap();
+        std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let identity = Identity { uid: 65_534, gid: 65_534, groups: [65_534].into() };
         for _ in 0..2 * THREADS {
             let path = secret.clone();

@@ -78,7 +78,10 @@ impl Extensions for BuiltIns {
             ResolvedHandler::Builtin(_) | ResolvedHandler::Exec(_) | ResolvedHandler::Python { .. } => {
                 Err(Failure::new(ErrorKind::Unsupported, format!("`{}` cannot be run by this version", extension.id()))
                     .with_residue(Residue::None)
-                    .with_hint(format!("its handler is `{}`; only built-in handlers can be run so far", extension.manifest.handler)))
+                    .with_hint(format!(
+                        "its handler is `{}`; only built-in handlers can be run so far",
+                        extension.manifest.handler
+                    )))
             }
         }
     }

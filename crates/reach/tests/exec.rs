@@ -183,7 +183,7 @@ async fn commands_run_in_the_working_directory() {
 #[tokio::test]
 async fn a_terminal_echoes_and_changes_its_size() {
     let (_agent, session) = session().await;
-    let script = "trap 'stty size' WINCH; tty; stty size; echo $TERM; while read line; do echo got $line; done";
+    let script = "trap 'stty size' WINCH; tty; stty size; echo $TERM; while :; do read line && echo got $line; done";
     let request = ExecRequest { pty: Some(WindowSize { rows: 24, cols: 80 }), ..shell(script) };
     let mut execution = session.exec(request).await.unwrap();
     let text = read_until(&mut execution, "xterm-256color").await;

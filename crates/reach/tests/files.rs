@@ -17,7 +17,13 @@ fn whole(bytes: impl Into<Bytes>) -> BoxStream<'static, io::Result<Bytes>> {
 
 async fn read(session: &AgentSession, path: &str, user: Option<&str>) -> Result<Vec<u8>, ReachError> {
     let content = session.read(path, user).await?;
-    content.stream.try_fold(Vec::new(), |mut all, piece| async move { all.extend(piece); Ok(all) }).await
+    content
+        .stream
+        .try_fold(Vec::new(), |mut all, piece| async move {
+            all.extend(piece);
+            Ok(all)
+        })
+        .await
 }
 
 async fn write(session: &AgentSession, path: &str, bytes: &'static [u8]) -> Result<(), ReachError> {

@@ -57,7 +57,11 @@ fn follow(path: &Path) -> (WireType, u32, Option<String>) {
 }
 
 fn modified(status: &Metadata) -> Timestamp {
-    Timestamp { seconds: status.mtime(), nanos: i32::try_from(status.mtime_nsec()).unwrap_or(0), ..Timestamp::default() }
+    Timestamp {
+        seconds: status.mtime(),
+        nanos: i32::try_from(status.mtime_nsec()).unwrap_or(0),
+        ..Timestamp::default()
+    }
 }
 
 /// As Go prints a file mode: `-rw-r--r--`, `drwxr-xr-x`, `Lrwxrwxrwx`, `dtrwxrwxrwx`.

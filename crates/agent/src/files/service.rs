@@ -24,11 +24,7 @@ fn no_watchers() -> ConnectError {
 
 #[allow(refining_impl_trait, reason = "the crate's own; naming the answers says more")]
 impl Filesystem for FilesystemService {
-    async fn stat(
-        &self,
-        ctx: RequestContext,
-        request: ServiceRequest<'_, StatRequest>,
-    ) -> ServiceResult<StatResponse> {
+    async fn stat(&self, ctx: RequestContext, request: ServiceRequest<'_, StatRequest>) -> ServiceResult<StatResponse> {
         let call = FileCall::new(&self.0, &ctx)?;
         let path = call.absolute(request.path);
         let accounts = self.0.accounts();

@@ -123,9 +123,9 @@ fn pipe_ends(shared: &Shared, stdin: bool) -> io::Result<Ends> {
         (false, None) => (pipe_with(PipeFlags::CLOEXEC)?.0, Input::None),
     };
     let outputs = [(Source::Stdout, stdout_reader), (Source::Stderr, stderr_reader)];
-    let outputs = outputs.into_iter().map(|(source, reader)| {
-        Ok(Output { source, reader: Reader::Pipe(pipe::Receiver::from_owned_fd(reader)?) })
-    });
+    let outputs = outputs
+        .into_iter()
+        .map(|(source, reader)| Ok(Output { source, reader: Reader::Pipe(pipe::Receiver::from_owned_fd(reader)?) }));
     Ok(Ends { child: Streams { stdin, stdout, stderr }, input, outputs: outputs.collect::<io::Result<_>>()? })
 }
 

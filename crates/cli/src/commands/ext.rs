@@ -66,7 +66,10 @@ pub(crate) fn ext(config: &Config, command: ExtCommand, output: &Output) -> Comm
                     format!("handler    {}", extension.manifest.handler),
                     format!("           {}", extension.why),
                     format!("origin     {}", extension.origin),
-                    format!("isolation  {}", words(capabilities.isolation_levels.iter().map(ToString::to_string).collect())),
+                    format!(
+                        "isolation  {}",
+                        words(capabilities.isolation_levels.iter().map(ToString::to_string).collect())
+                    ),
                     format!("pricing    {}", capabilities.pricing_model),
                     format!("verbs      {}", words(capabilities.verbs.iter().map(ToString::to_string).collect())),
                     format!("features   {}", words(capabilities.features.iter().map(ToString::to_string).collect())),

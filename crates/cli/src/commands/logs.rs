@@ -33,7 +33,5 @@ pub(crate) async fn logs(session: &Session<'_>, arguments: &LogsArguments) -> Co
     let filter = EventFilter { sandbox_id: Some(id), kinds: vec![EventKind::Log], ..EventFilter::default() };
     let events = session.control().events(&filter).await?;
     let log = Log { lines: events.into_iter().map(|event| Line { at: event.at, text: event.message }).collect() };
-    Ok(session.output.data(&log, || {
-        log.lines.iter().map(|line| harmless(&line.text)).collect::<Vec<_>>().join("\n")
-    }))
+    Ok(session.output.data(&log, || log.lines.iter().map(|line| harmless(&line.text)).collect::<Vec<_>>().join("\n")))
 }

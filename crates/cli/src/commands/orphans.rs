@@ -24,11 +24,8 @@ pub(crate) struct OrphansArguments {
 
 /// Looks for them.
 pub(crate) async fn orphans(session: &Session<'_>, arguments: &OrphansArguments) -> CommandResult<ExitCode> {
-    let search = OrphanSearch {
-        sweep: arguments.sweep,
-        minimum_age: arguments.older_than.as_duration(),
-        cap: arguments.most,
-    };
+    let search =
+        OrphanSearch { sweep: arguments.sweep, minimum_age: arguments.older_than.as_duration(), cap: arguments.most };
     let report = session.control().orphans(search, &session.context()).await?;
     for unasked in &report.unasked {
         session.output.warning(&format!("could not ask {unasked}"));
@@ -48,7 +45,8 @@ fn human(report: &OrphanReport) -> String {
         return "no orphans".to_owned();
     }
     let row = |orphan: &Orphan| {
-        let outcome = if orphan.removed { "removed".to_owned() } else { orphan.kept_because.clone().unwrap_or_default() };
+        let outcome =
+            if orphan.removed { "removed".to_owned() } else { orphan.kept_because.clone().unwrap_or_default() };
         [
             orphan.sandbox_id.to_string(),
             orphan.extension.to_string(),

@@ -79,13 +79,15 @@ fn text(status: &SandboxStatus, verbose: bool) -> String {
 
 /// What may still exist, where, and how to look.
 pub(super) fn owed(status: &SandboxStatus) -> Failure {
-    let mut failure =
-        Failure::new(ErrorKind::Partial, format!("the cleanup of `{}` on `{}` is not complete", status.sandbox_id, status.host))
-            .with_residue(Residue::Unknown)
-            .with_hint(format!(
-                "mend the cause and repeat `sandboxer rm {}`, or clean by hand and close the record with `sandboxer forget {}`",
-                status.sandbox_id, status.sandbox_id
-            ));
+    let mut failure = Failure::new(
+        ErrorKind::Partial,
+        format!("the cleanup of `{}` on `{}` is not complete", status.sandbox_id, status.host),
+    )
+    .with_residue(Residue::Unknown)
+    .with_hint(format!(
+        "mend the cause and repeat `sandboxer rm {}`, or clean by hand and close the record with `sandboxer forget {}`",
+        status.sandbox_id, status.sandbox_id
+    ));
     failure.causes = status.cleanup.as_ref().map(|report| report.errors.clone()).unwrap_or_default();
     failure
 }

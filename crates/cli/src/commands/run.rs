@@ -99,7 +99,8 @@ async fn copy_out(session: &Session<'_>, entrance: &Entrance, path: &str) -> Com
     let base = entrance.profile.workdir.as_deref().unwrap_or("");
     let remote = if path.starts_with('/') || base.is_empty() { path.to_owned() } else { format!("{base}/{path}") };
     let name = Path::new(&remote).file_name().ok_or_else(|| {
-        Failure::invalid_input(format!("`{path}` names no file or folder")).with_hint("`--out` takes a path such as `target/report.html`")
+        Failure::invalid_input(format!("`{path}` names no file or folder"))
+            .with_hint("`--out` takes a path such as `target/report.html`")
     })?;
     let local = session.config.working_directory.join(name);
     copy::download(entrance.session.as_ref(), &remote, &local, None).await?;

@@ -53,7 +53,9 @@ pub(crate) fn describe(status: &SandboxStatus) -> String {
         line("closed", &closed.to_string());
     }
     if let Some(reachability) = &status.reachability {
-        for (name, value) in [("workspace", &reachability.remote_dir), ("ssh", &reachability.ssh), ("agent", &reachability.agent)] {
+        for (name, value) in
+            [("workspace", &reachability.remote_dir), ("ssh", &reachability.ssh), ("agent", &reachability.agent)]
+        {
             if let Some(value) = value {
                 line(name, value);
             }

@@ -1,6 +1,7 @@
 //! Makes a sandbox: claims its folder, fills it, and starts its supervisor.
 
 use super::admission::{self, Plan};
+use super::control;
 use super::digest::digest;
 use super::extension::LocalExtension;
 use super::failure::{Doing, Fault};
@@ -12,7 +13,6 @@ use super::process::ProcessName;
 use super::record::IntentRecord;
 use super::teardown::{self, Evidence};
 use super::uid_range::{self, UidRange};
-use super::control;
 use rustix::fd::AsFd;
 use rustix::fs::{Gid, Mode, Uid};
 use sandboxer_sdk::{Call, Provision};

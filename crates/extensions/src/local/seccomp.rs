@@ -6,8 +6,8 @@
 //! the agent, which is not dumpable.
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-    sock_filter,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, sock_filter,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -96,8 +96,7 @@ const NEW_NAMESPACE: [libc::c_int; 7] = [
 ];
 
 /// Address families that stay open. The others are rarely used code, or, as vsock, know nothing of network namespaces.
-const FAMILIES: [libc::c_int; 4] =
-    [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
 /// Requests that put characters into a terminal's input, as if its user had typed them.
 const TYPING_REQUESTS: [u64; 2] = [0x5412, 0x541C];
@@ -123,7 +122,8 @@ fn rules() -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
     let unshare: io::Result<Vec<_>> = namespaces.into_iter().chain([NEW_TIME]).map(has_flag).collect();
     rules.insert(libc::SYS_clone, clone?);
     rules.insert(libc::SYS_unshare, unshare?);
-    let typing = TYPING_REQUESTS.map(|request| rule([condition(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)?]));
+    let typing =
+        TYPING_REQUESTS.map(|request| rule([condition(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)?]));
     rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<io::Result<_>>()?);
     let other_family: io::Result<Vec<_>> = FAMILIES
         .iter()

@@ -59,13 +59,19 @@ impl Evidence {
 
     /// Waits until the supervisor's process has ended.
     pub(crate) async fn supervisor_ended(&self) -> io::Result<()> {
-        let Some(process) = self.supervisor.as_ref().and_then(|witness| witness.process.as_ref()) else { return Ok(()) };
+        let Some(process) = self.supervisor.as_ref().and_then(|witness| witness.process.as_ref()) else {
+            return Ok(());
+        };
         sys::readable(process.try_clone()?).await
     }
 }
 
 /// Removes the sandbox. A report without errors is complete only after everything was looked for once more.
-pub(crate) async fn teardown(local: &LocalExtension, call: &Call, request: &Teardown) -> Result<CleanupReport, Failure> {
+pub(crate) async fn teardown(
+    local: &LocalExtension,
+    call: &Call,
+    request: &Teardown,
+) -> Result<CleanupReport, Failure> {
     let id = &request.sandbox_id;
     let mut report = CleanupReport::default();
     let mut evidence = Evidence::default();
@@ -185,10 +191,8 @@ fn note(report: &mut CleanupReport, what: String, outcome: io::Result<()>) {
 
 fn wait_for_end(process: &OwnedFd, deadline: Instant) -> io::Result<()> {
     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
-    let left = Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(left.subsec_nanos()),
-    };
+    let left =
+        Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) };
     match rustix::event::poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left))? {
         0 => Err(io::Error::from(io::ErrorKind::TimedOut)),
         _ => Ok(()),
@@ -269,7 +273,8 @@ mod tests {
 
     #[test]
     fn mounts_are_found_at_and_below_a_path_and_not_beside_it() {
-        let mounts = "36 35 98:0 / /state/local/a\\040b/root rw - ext4 /dev/root rw\n37 35 98:0 / /state/x rw - ext4 x rw\n";
+        let mounts =
+            "36 35 98:0 / /state/local/a\\040b/root rw - ext4 /dev/root rw\n37 35 98:0 / /state/x rw - ext4 x rw\n";
         assert!(is_mounted(mounts, Path::new("/state/local/a b")));
         assert!(is_mounted(mounts, Path::new("/state/x")));
         assert!(!is_mounted(mounts, Path::new("/state/local/a")));

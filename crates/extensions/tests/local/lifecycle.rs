@@ -10,7 +10,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 async fn a_command_runs_and_nothing_is_left() {
     let lab = Lab::new();
     let sandbox = lab.make("first").await;
-    let (status, output) = sandbox.run("echo hello; id; pwd; cat /proc/self/status | grep Cap; ls -la /; mount; ps ax").await;
+    let (status, output) =
+        sandbox.run("echo hello; id; pwd; cat /proc/self/status | grep Cap; ls -la /; mount; ps ax").await;
     assert_eq!(status, 0, "{output}");
     println!("{output}");
     let report = sandbox.remove().await;

@@ -104,17 +104,12 @@ impl ExecutionEvents for AgentEvents {
 }
 
 /// Asks the agent how a command ended.
-pub(super) async fn wait(
-    agent: &AgentClient<Transport>,
-    process: &ProcessSelector,
-) -> Result<ExitStatus, ReachError> {
+pub(super) async fn wait(agent: &AgentClient<Transport>, process: &ProcessSelector) -> Result<ExitStatus, ReachError> {
     let request = WaitRequest { process: own_selector(process).into() };
     let response: WaitResponse = agent.wait(request).await.map_err(from_connect)?.into_owned();
     match response.outcome {
         Some(Outcome::Code(code)) => Ok(ExitStatus::Code(code)),
-        Some(Outcome::Signal(exit)) => {
-            Ok(ExitStatus::Signal { signal: exit.signal, core_dumped: exit.core_dumped })
-        }
+        Some(Outcome::Signal(exit)) => Ok(ExitStatus::Signal { signal: exit.signal, core_dumped: exit.core_dumped }),
         None => Err(ReachError::protocol("the sandbox's agent did not say how the command ended")),
     }
 }

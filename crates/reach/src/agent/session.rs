@@ -9,9 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::Uri;
-use sandboxer_envd::agent::{
-    self, AgentClient, MakeSymlinkRequest, ReadSymlinkRequest, SetModeRequest, SignalRequest,
-};
+use sandboxer_envd::agent::{self, AgentClient, MakeSymlinkRequest, ReadSymlinkRequest, SetModeRequest, SignalRequest};
 use sandboxer_envd::connectrpc::client::{CallOptions, ClientConfig};
 use sandboxer_envd::filesystem::{
     FilesystemClient, ListDirRequest, ListDirResponse, MakeDirRequest, MoveRequest, RemoveRequest, StatRequest,
@@ -195,9 +193,8 @@ impl Session for AgentSession {
 /// envd names the user by HTTP basic authentication, without a password.
 fn as_user(user: Option<&str>) -> CallOptions {
     match user {
-        Some(user) => {
-            CallOptions::default().with_header("authorization", format!("Basic {}", STANDARD.encode(format!("{user}:"))))
-        }
+        Some(user) => CallOptions::default()
+            .with_header("authorization", format!("Basic {}", STANDARD.encode(format!("{user}:")))),
         None => CallOptions::default(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::catalog::{Inertness, TrustFault, survey};
+use sandboxer_types::{ErrorKind, Failure};
 use std::os::unix::fs::symlink;
 
 const OPEN_PROFILE: &str = "\
@@ -137,7 +138,10 @@ fn what_cannot_be_trusted_is_refused_by_name() {
     let found = survey(directory.path()).expect("surveys");
     assert!(found.files.contains_key("extensions/inside.rs"), "a link within the directory is what it leads to");
     let mut book = TrustBook::default();
-    let Err(TrustFault::Refused { faults, .. }) = book.trust(&found) else { panic!("not refused") };
+    let refusal = book.trust(&found).expect_err("refused");
+    let TrustFault::Refused { ref faults, .. } = refusal else { panic!("{refusal}") };
+    let faults = faults.clone();
+    assert_eq!(Failure::from(refusal).causes.len(), faults.len());
     assert_eq!(book, TrustBook::default());
     let canonical = directory.path().canonicalize().expect("exists").display().to_string();
     let elsewhere = outside.path().canonicalize().expect("exists").display().to_string();
@@ -175,4 +179,6 @@ fn a_book_is_kept_for_its_owner_alone_and_read_back() {
     assert_eq!(inertness(extension(&directory.worked_in(&book), "ext.shell")), Some(Inertness::NotTrusted));
     std::fs::write(&path, "{\"directories\": 7}").expect("writes");
     assert!(matches!(TrustBook::load(&path), Err(TrustFault::Garbled { .. })));
+    let nowhere = Failure::from(survey(&state.join("nowhere")).expect_err("is not there"));
+    assert_eq!((nowhere.kind, nowhere.causes.len()), (ErrorKind::NotFound, 1));
 }

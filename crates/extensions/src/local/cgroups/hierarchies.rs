@@ -60,7 +60,11 @@ fn own_group<'a>(groups: &'a str, controller: &str) -> &'a str {
         rest.split_once(':')
     });
     let own = lines.find(|(controllers, _)| {
-        if controller.is_empty() { controllers.is_empty() } else { controllers.split(',').any(|name| name == controller) }
+        if controller.is_empty() {
+            controllers.is_empty()
+        } else {
+            controllers.split(',').any(|name| name == controller)
+        }
     });
     own.map_or("/", |(_, path)| path)
 }

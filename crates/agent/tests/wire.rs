@@ -1,0 +1,279 @@
+//! The wire as envd's clients speak it: JSON over HTTP/1.1, written by hand.
+
+#[path = "../../reach/tests/support/mod.rs"]
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use support::{Agent, own_name};
+
+/// An answer, its body put together from whatever it was sent in.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// The messages of a stream, each with its flags.
+    fn frames(&self) -> Vec<(u8, Value)> {
+        let mut frames = Vec::new();
+        let mut rest = &self.body[..];
+        while let [flags, a, b, c, d, after @ ..] = rest {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+            frames.push((*flags, serde_json::from_slice(&after[..length]).unwrap()));
+            rest = &after[length..];
+        }
+        frames
+    }
+}
+
+fn exchange(agent: &Agent, head: &str, body: &[u8]) -> Answer {
+    let mut stream = UnixStream::connect(agent.socket()).unwrap();
+    let length = body.len();
+    let head = format!("{head}\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    receive(stream)
+}
+
+fn receive(mut stream: UnixStream) -> Answer {
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    let split = all.windows(4).position(|four| four == b"\r\n\r\n").expect("no answer");
+    let head = String::from_utf8(all[..split].to_vec()).unwrap().to_ascii_lowercase();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = &all[split + 4..];
+    let body = if head.contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_vec() };
+    Answer { status, head, body }
+}
+
+fn unchunk(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|two| two == b"\r\n").unwrap();
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&rest[end + 2..end + 2 + length]);
+        rest = &rest[end + 4 + length..];
+    }
+}
+
+fn unary(agent: &Agent, procedure: &str, message: &Value) -> Answer {
+    let head = format!("POST /{procedure} HTTP/1.1\r\ncontent-type: application/json\r\nconnect-protocol-version: 1");
+    exchange(agent, &head, message.to_string().as_bytes())
+}
+
+fn framed(message: &Value) -> Vec<u8> {
+    let text = message.to_string();
+    let mut frame = vec![0];
+    frame.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
+    frame.extend(text.as_bytes());
+    frame
+}
+
+fn streaming(agent: &Agent, procedure: &str, headers: &str, messages: &[Value]) -> Answer {
+    let head = format!(
+        "POST /{procedure} HTTP/1.1\r\ncontent-type: application/connect+json\r\nconnect-protocol-version: 1{headers}"
+    );
+    exchange(agent, &head, &messages.iter().flat_map(framed).collect::<Vec<_>>())
+}
+
+fn start(agent: &Agent, headers: &str, script: &str) -> Answer {
+    let message = json!({"process": {"cmd": "/bin/sh", "args": ["-c", script], "envs": {"A": "b"}}, "stdin": false});
+    streaming(agent, "process.Process/Start", headers, &[message])
+}
+
+fn authorization(user: &str) -> String {
+    format!("\r\nauthorization: Basic {}", STANDARD.encode(format!("{user}:")))
+}
+
+#[test]
+fn health_has_no_content() {
+    let answer = exchange(&Agent::start(), "GET /health HTTP/1.1", b"");
+    assert_eq!((answer.status, answer.body.len()), (204, 0));
+}
+
+#[test]
+fn a_command_streams_its_events() {
+    let agent = Agent::start();
+    let answer = start(&agent, &authorization(&own_name()), "echo $A; exit 5");
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("content-type: application/connect+json"), "{}", answer.head);
+    let frames = answer.frames();
+    assert!(frames[0].1["event"]["start"]["pid"].is_number());
+    assert_eq!(frames[1], (0, json!({"event": {"data": {"stdout": "Ygo="}}})));
+    let end = json!({"exitCode": 5, "exited": true, "status": "exit status 5", "error": "exit status 5"});
+    assert_eq!(frames[2], (0, json!({"event": {"end": end}})));
+    assert_eq!(frames[3..], [(2, json!({}))]);
+}
+
+#[test]
+fn a_signal_and_a_success_read_as_in_go() {
+    let agent = Agent::start();
+    let frames = start(&agent, "", "kill -9 $$").frames();
+    let end = json!({"exitCode": -1, "status": "signal: killed", "error": "signal: killed"});
+    assert_eq!(frames[1].1["event"]["end"], end);
+    let frames = start(&agent, "", "true").frames();
+    assert_eq!(frames[1].1["event"]["end"], json!({"exited": true, "status": "exit status 0"}));
+}
+
+#[test]
+fn time_running_out_is_an_error_of_the_stream() {
+    let agent = Agent::start();
+    let frames = start(&agent, "\r\nconnect-timeout-ms: 200", "exec sleep 1000").frames();
+    let (flags, last) = frames.last().unwrap();
+    assert_eq!((*flags, &last["error"]["code"]), (2, &json!("deadline_exceeded")));
+}
+
+#[test]
+fn a_command_that_cannot_start_is_an_error_of_the_stream() {
+    let agent = Agent::start();
+    let message = json!({"process": {"cmd": "/no/such"}});
+    let answer = streaming(&agent, "process.Process/Start", "", &[message]);
+    let (flags, last) = answer.frames().pop().unwrap();
+    assert_eq!((answer.status, flags, &last["error"]["code"]), (200, 2, &json!("invalid_argument")));
+    assert_eq!(last["error"]["details"][0]["type"], "sandboxer.agent.v1.StartFailure");
+    let (_, last) = start(&agent, &authorization("no-such-user"), "true").frames().pop().unwrap();
+    assert_eq!(last["error"]["code"], "unauthenticated");
+}
+
+#[test]
+fn a_running_command_is_listed_written_to_and_killed() {
+    let agent = Agent::start();
+    let mut stream = UnixStream::connect(agent.socket()).unwrap();
+    let message = framed(&json!({"process": {"cmd": "cat"}, "tag": "t"}));
+    let head = format!(
+        "POST /process.Process/Start HTTP/1.1\r\nhost: x\r\ncontent-type: application/connect+json\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n",
+        message.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&message).unwrap();
+    // Its first bytes say that it runs.
+    stream.read_exact(&mut [0; 12]).unwrap();
+    let listed = unary(&agent, "process.Process/List", &json!({})).json();
+    assert_eq!(listed["processes"][0]["config"]["cmd"], "cat");
+    assert_eq!(listed["processes"][0]["tag"], "t");
+    let process = json!({"pid": listed["processes"][0]["pid"]});
+    let sent = unary(&agent, "process.Process/SendInput", &json!({"process": process, "input": {"stdin": "YQ=="}}));
+    assert_eq!((sent.status, sent.json()), (200, json!({})));
+    let messages = [
+        json!({"start": {"process": {"tag": "t"}}}),
+        json!({"data": {"input": {"stdin": "Yg=="}}}),
+        json!({"keepalive": {}}),
+        json!({"data": {"input": {"stdin": "Yw=="}}}),
+    ];
+    assert_eq!(streaming(&agent, "process.Process/StreamInput", "", &messages).frames().last().unwrap().0, 2);
+    assert_eq!(unary(&agent, "process.Process/CloseStdin", &json!({"process": process})).status, 200);
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    let rest = String::from_utf8_lossy(&rest).into_owned();
+    let said: String = rest.split("\"stdout\":\"").skip(1).map(|part| part.split('"').next().unwrap()).collect();
+    assert_eq!(STANDARD.decode(said.replace('=', "")).or_else(|_| joined(&rest)).unwrap(), b"abc");
+    let gone = unary(&agent, "process.Process/SendSignal", &json!({"process": process, "signal": "SIGNAL_SIGKILL"}));
+    assert_eq!((gone.status, &gone.json()["code"]), (404, &json!("not_found")));
+}
+
+/// Pieces of output, each encoded for itself.
+fn joined(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
+    let parts = text.split("\"stdout\":\"").skip(1).map(|part| STANDARD.decode(part.split('"').next().unwrap()));
+    Ok(parts.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+#[test]
+fn files_go_up_as_bodies_and_forms_and_come_down() {
+    let agent = Agent::start();
+    let path = agent.path("a b.txt");
+    let encoded = path.replace('/', "%2F").replace(' ', "%20");
+    let head = format!("POST /files?path={encoded}&mode=600 HTTP/1.1\r\ncontent-type: application/octet-stream");
+    let answer = exchange(&agent, &head, b"whole");
+    assert_eq!((answer.status, answer.json()), (200, json!([{"name": "a b.txt", "path": path, "type": "file"}])));
+    let answer = exchange(&agent, &format!("GET /files?path={encoded} HTTP/1.1"), b"");
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"whole"[..]));
+    assert!(answer.head.contains("content-length: 5"));
+
+    let (one, two) = (agent.path("one"), agent.path("sub/two"));
+    let form = format!(
+        "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{one}\"\r\nContent-Type: text/plain\r\n\r\n1\r\n\
+         --B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{two}\"\r\n\r\n2\r\n2\r\n--B--\r\n"
+    );
+    let kind = "content-type: multipart/form-data; boundary=B";
+    let answer = exchange(&agent, &format!("POST /files HTTP/1.1\r\n{kind}"), form.as_bytes());
+    assert_eq!((answer.status, answer.json().as_array().unwrap().len()), (200, 2), "{answer:?}");
+    assert_eq!(std::fs::read(one).unwrap(), b"1");
+    assert_eq!(std::fs::read(two).unwrap(), b"2\r\n2");
+    let named = format!("POST /files?path={encoded} HTTP/1.1\r\n{kind}");
+    let answer = exchange(&agent, &named, form.as_bytes());
+    assert_eq!(answer.status, 400);
+    let single = "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\nnamed\r\n--B--\r\n";
+    assert_eq!(exchange(&agent, &named, single.as_bytes()).status, 200);
+    assert_eq!(std::fs::read(path).unwrap(), b"named");
+}
+
+#[test]
+fn a_chunked_body_is_a_body() {
+    let agent = Agent::start();
+    let path = agent.path("chunked");
+    let mut stream = UnixStream::connect(agent.socket()).unwrap();
+    let head = format!(
+        "POST /files?path={path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\
+         content-type: application/octet-stream\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(receive(stream).status, 200);
+    assert_eq!(std::fs::read(path).unwrap(), b"abcde");
+}
+
+#[test]
+fn refusals_of_files_are_json() {
+    let agent = Agent::start();
+    let folder = agent.path("");
+    for (target, status) in [
+        (format!("GET /files?path={folder}none"), 404),
+        (format!("GET /files?path={folder}"), 400),
+        ("GET /files?path=/etc/passwd&username=no-such-user".to_owned(), 401),
+        ("POST /files".to_owned(), 400),
+        (format!("POST /files?path={folder}x&mode=9"), 400),
+        ("DELETE /files?path=/x".to_owned(), 405),
+    ] {
+        let answer = exchange(&agent, &format!("{target} HTTP/1.1"), b"");
+        assert_eq!(answer.status, status, "{target}: {answer:?}");
+        assert_eq!(answer.json()["code"], status);
+        assert!(answer.json()["message"].is_string());
+    }
+}
+
+#[test]
+fn names_and_attributes_speak_json() {
+    let agent = Agent::start();
+    let path = agent.path("dir");
+    let made = unary(&agent, "filesystem.Filesystem/MakeDir", &json!({"path": path}));
+    assert_eq!(made.json()["entry"]["type"], "FILE_TYPE_DIRECTORY");
+    let again = unary(&agent, "filesystem.Filesystem/MakeDir", &json!({"path": path}));
+    assert_eq!((again.status, &again.json()["code"]), (409, &json!("already_exists")));
+    let stat = unary(&agent, "filesystem.Filesystem/Stat", &json!({"path": path})).json();
+    let entry = &stat["entry"];
+    assert_eq!(
+        (&entry["name"], &entry["mode"], &entry["permissions"]),
+        (&json!("dir"), &json!(493), &json!("drwxr-xr-x"))
+    );
+    assert!(entry["size"].is_string() && entry["modifiedTime"].as_str().unwrap().ends_with('Z'), "{entry}");
+    let absent = unary(&agent, "filesystem.Filesystem/Stat", &json!({"path": "/none"}));
+    assert_eq!((absent.status, &absent.json()["code"]), (404, &json!("not_found")));
+    let watch = unary(&agent, "filesystem.Filesystem/CreateWatcher", &json!({"path": path}));
+    assert_eq!((watch.status, &watch.json()["code"]), (501, &json!("unimplemented")));
+    let unknown = unary(&agent, "filesystem.Filesystem/Nothing", &json!({}));
+    assert_eq!(unknown.status, 404);
+}
