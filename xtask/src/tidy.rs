@@ -50,7 +50,7 @@ const CONFINED: [Confined; 5] = [
     },
     Confined {
         word: "ext.local",
-        to: &["crates/extensions/", "crates/cli/", "/tests/", "xtask/"],
+        to: &["crates/extensions/", "crates/cli/", "/tests", "xtask/"],
         why: "the engine names no extension",
     },
     Confined {

@@ -82,7 +82,9 @@ impl Routes {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME_SIZE)
             .max_send_buf_size(SEND_BUFFER)
-            .max_concurrent_streams(STREAMS);
+            .max_concurrent_streams(STREAMS)
+            // A client that gives up many calls at once is no attacker: whoever has the socket has the sandbox.
+            .max_pending_accept_reset_streams(STREAMS as usize);
         Self { shared, rpc: ConnectRpcService::new(router), http: Arc::new(http) }
     }
 

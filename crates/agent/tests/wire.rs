@@ -1,4 +1,5 @@
 //! The wire as envd's clients speak it: JSON over HTTP/1.1, written by hand.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../../reach/tests/support/mod.rs"]
 mod support;
@@ -147,6 +148,24 @@ fn a_command_that_cannot_start_is_an_error_of_the_stream() {
     assert_eq!(last["error"]["details"][0]["type"], "sandboxer.agent.v1.StartFailure");
     let (_, last) = start(&agent, &authorization("no-such-user"), "true").frames().pop().unwrap();
     assert_eq!(last["error"]["code"], "unauthenticated");
+}
+
+#[test]
+fn a_command_outlives_a_broken_connection() {
+    let agent = Agent::start();
+    let mut stream = UnixStream::connect(agent.socket()).unwrap();
+    let script = "head -c 1000000 /dev/zero; read go < pipe; head -c 1000000 /dev/zero; echo done > done";
+    std::process::Command::new("mkfifo").arg(agent.path("pipe")).status().unwrap();
+    let message = framed(&json!({"process": {"cmd": "sh", "args": ["-c", script]}, "tag": "t"}));
+    let head = "POST /process.Process/Start HTTP/1.1\r\nhost: x\r\ncontent-type: application/connect+json";
+    stream.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n", message.len()).as_bytes()).unwrap();
+    stream.write_all(&message).unwrap();
+    stream.read_exact(&mut [0; 100_000]).unwrap();
+    drop(stream);
+    std::fs::write(agent.path("pipe"), "go\n").unwrap();
+    let ended = unary(&agent, "sandboxer.agent.v1.Agent/Wait", &json!({"process": {"tag": "t"}}));
+    assert_eq!(ended.json(), json!({"code": 0}));
+    assert_eq!(std::fs::read_to_string(agent.path("done")).unwrap(), "done\n");
 }
 
 #[test]

@@ -115,11 +115,6 @@ pub(crate) fn consumer(given: Option<ConsumerName>) -> CommandResult<ConsumerNam
     name.parse().map_err(|fault: sandboxer_types::IdFault| Failure::invalid_input(fault.to_string()).into())
 }
 
-/// Whether colours are unwanted, whatever the terminal can do.
-pub(crate) fn no_color() -> bool {
-    variable("NO_COLOR").is_some()
-}
-
 /// The terminal's type, which a shell inside should know.
 pub(crate) fn terminal_type() -> Option<String> {
     variable("TERM").map(|term| term.to_string_lossy().into_owned())

@@ -93,7 +93,19 @@ async fn latencies(session: &AgentSession, socket: &std::path::Path) -> Result<(
     say("connect and exec", times)?;
     let begun = Instant::now();
     futures::stream::iter(0..2000).map(|_| run_true(session)).buffer_unordered(100).try_collect::<()>().await?;
-    Ok(writeln!(std::io::stdout(), "100 at a time: {:.0} a second", 2000.0 / begun.elapsed().as_secs_f64())?)
+    writeln!(std::io::stdout(), "100 at a time: {:.0} a second", 2000.0 / begun.elapsed().as_secs_f64())?;
+    let begun = Instant::now();
+    let executions: Vec<_> = (0..1000)
+        .map(|_| async {
+            let request = ExecRequest { stdin: true, ..ExecRequest::new(["cat"]) };
+            let mut execution = session.exec(request).await?;
+            execution.input().write(vec![1; 10_000]).await?;
+            execution.input().close_stdin().await?;
+            execution.wait().await
+        })
+        .collect();
+    futures::future::try_join_all(executions).await?;
+    Ok(writeln!(std::io::stdout(), "1000 at once: {:.2?}", begun.elapsed())?)
 }
 
 fn rate(what: &str, begun: Instant) -> Result<()> {

@@ -1,4 +1,5 @@
 //! Commands through a real agent.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
 
@@ -433,7 +434,8 @@ async fn every_command_joins_the_cgroups() {
     let opened = std::fs::File::options().append(true).open(file.path()).unwrap();
     let agent = Agent::start_with_cgroup(opened);
     let session = agent.session().await;
-    // The test harness around the agent writes there too.
+    // The test harness around the agent writes there too, before the agent answers.
+    session.health().await.unwrap();
     let before = std::fs::read_to_string(file.path()).unwrap();
     for _ in 0..3 {
         run(&session, ExecRequest::new(["true"])).await.unwrap();

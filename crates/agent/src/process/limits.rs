@@ -67,8 +67,8 @@ mod tests {
     #[test]
     fn a_command_gets_the_descriptors_that_the_agent_found() {
         let found = Rlimit { current: Some(1024), maximum: Some(4096) };
-        let limits = Limits::new(&CommandLimits::default(), found.clone());
-        assert_eq!(limits.values, [(Resource::Nofile, found.clone())]);
+        let limits = Limits::new(&CommandLimits::default(), found);
+        assert_eq!(limits.values, [(Resource::Nofile, found)]);
         let wanted = CommandLimits { nofile: Some(64), ..CommandLimits::default() };
         let both = Rlimit { current: Some(64), maximum: Some(64) };
         assert_eq!(Limits::new(&wanted, found).values, [(Resource::Nofile, both)]);

@@ -3,8 +3,10 @@
 use super::Session;
 use crate::error::CommandResult;
 use clap::Args;
-use sandboxer_reach::copy;
+use sandboxer_broker::Entrance;
+use sandboxer_reach::{EntryKind, ReachErrorKind, copy};
 use sandboxer_types::Failure;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What `cp` takes.
@@ -38,12 +40,17 @@ pub(crate) async fn cp(session: &Session<'_>, arguments: &CpArguments) -> Comman
         (Place::Here(local), Place::Inside { id, path }) => {
             let entrance = control.enter(&control.resolve(id).await?).await?;
             let local = session.config.working_directory.join(local);
-            copy::upload(entrance.session.as_ref(), &local, &inside(path, &entrance), None).await?;
+            let remote = beneath_directory(&entrance, inside(path, &entrance), &local).await?;
+            copy::upload(entrance.session.as_ref(), &local, &remote, None).await?;
         }
         (Place::Inside { id, path }, Place::Here(local)) => {
             let entrance = control.enter(&control.resolve(id).await?).await?;
-            let local = session.config.working_directory.join(local);
-            copy::download(entrance.session.as_ref(), &inside(path, &entrance), &local, None).await?;
+            let remote = inside(path, &entrance);
+            let mut local = session.config.working_directory.join(local);
+            if local.is_dir() {
+                local.extend(Path::new(&remote).file_name());
+            }
+            copy::download(entrance.session.as_ref(), &remote, &local, None).await?;
         }
         (Place::Here(_), Place::Here(_)) => {
             return Err(Failure::invalid_input("neither path is in a sandbox")
@@ -59,8 +66,24 @@ pub(crate) async fn cp(session: &Session<'_>, arguments: &CpArguments) -> Comman
     Ok(ExitCode::SUCCESS)
 }
 
+/// A file copied to a directory goes into it, as with `cp`.
+async fn beneath_directory(entrance: &Entrance, remote: String, local: &Path) -> CommandResult<String> {
+    let is_directory = match entrance.session.stat(&remote, None).await {
+        Ok(entry) => {
+            entry.kind == EntryKind::Directory || entry.link.is_some_and(|target| target.kind == EntryKind::Directory)
+        }
+        Err(error) if error.kind() == ReachErrorKind::NotFound => remote.ends_with('/'),
+        Err(error) => return Err(error.into()),
+    };
+    let name = local.file_name().and_then(|name| name.to_str());
+    Ok(match name {
+        Some(name) if is_directory => format!("{}/{name}", remote.trim_end_matches('/')),
+        _ => remote,
+    })
+}
+
 /// A relative path inside begins where commands run.
-fn inside(path: &str, entrance: &sandboxer_broker::Entrance) -> String {
+fn inside(path: &str, entrance: &Entrance) -> String {
     let base = super::streams::request(entrance, Vec::new()).cwd;
     match base {
         Some(base) if !path.starts_with('/') => format!("{}/{path}", base.trim_end_matches('/')),

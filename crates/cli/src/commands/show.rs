@@ -5,7 +5,6 @@ use crate::error::CommandResult;
 use crate::ui::text::harmless;
 use clap::Args;
 use sandboxer_types::{CleanupReport, SandboxStatus};
-use std::fmt::Write;
 use std::process::ExitCode;
 
 /// What `show` takes.
@@ -26,8 +25,7 @@ pub(crate) async fn show(session: &Session<'_>, arguments: &ShowArguments) -> Co
 pub(crate) fn describe(status: &SandboxStatus) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
-        // Writing into a String cannot fail.
-        drop(writeln!(text, "{name:<12}{}", harmless(value)));
+        text.push_str(&format!("{name:<12}{}\n", harmless(value)));
     };
     line("id", status.sandbox_id.as_str());
     if let Some(name) = &status.name {

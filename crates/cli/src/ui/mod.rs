@@ -27,11 +27,6 @@ impl Output {
         Self { json, quiet, verbose }
     }
 
-    /// Whether data is printed as JSON.
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Whether more than usual should be said.
     pub(crate) fn is_verbose(&self) -> bool {
         self.verbose > 0
@@ -112,7 +107,8 @@ fn failure_text(failure: &Failure, suffix: &str) -> String {
     for field in &failure.fields {
         text.push_str(&format!("  {}: {}\n", field.field, field.message));
     }
-    for cause in &failure.causes {
+    // Some libraries repeat the message in the cause; once is enough.
+    for cause in failure.causes.iter().filter(|cause| !cause.contains(&failure.message)) {
         text.push_str(&format!("caused by: {cause}\n"));
     }
     if let Some(hint) = &failure.hint {

@@ -1,5 +1,6 @@
 //! What this backend accepts. Whatever a profile asks for is either done or refused by name, never ignored.
 
+use super::repository::Source;
 use sandboxer_sdk::Provision;
 use sandboxer_types::{ErrorKind, ExposeMode, Failure, Network, Object, Profile, Residue};
 use serde_json::Value;
@@ -17,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) host_network: bool,
     /// Where its commands run.
     pub(crate) workdir: PathBuf,
+    /// What the workspace is filled with.
+    pub(crate) source: Option<Source>,
 }
 
 /// Checks a request, without a side effect. `root` is the folder of all sandboxes, which nobody may look into.
@@ -39,7 +42,7 @@ pub(crate) fn admit(request: &Provision, root: &Path) -> Result<Plan, Failure> {
         return Err(wrong("workdir", "must be an absolute path"));
     }
     let expose = request.profile.expose.iter().map(|expose| check_expose(expose, root)).collect::<Result<_, _>>()?;
-    Ok(Plan { expose, host_network, workdir })
+    Ok(Plan { expose, host_network, workdir, source: Source::of(&request.inputs)? })
 }
 
 fn wrong(field: &str, message: &str) -> Failure {

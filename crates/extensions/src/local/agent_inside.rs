@@ -1,5 +1,6 @@
 //! The agent's start inside a sandbox.
 
+use super::privileges;
 use rustix::fd::{FromRawFd, OwnedFd, RawFd};
 use std::error::Error;
 use std::fs::File;
@@ -10,6 +11,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let descriptor: RawFd = arguments.first().ok_or("the descriptor of the options is missing")?.parse()?;
     let mut text = String::new();
     take(descriptor).read_to_string(&mut text)?;
+    privileges::leave_none_to_commands()?;
     Ok(sandboxer_agent::run(serde_json::from_str(&text)?)?)
 }
 

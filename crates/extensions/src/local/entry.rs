@@ -1,6 +1,6 @@
 //! The two programs that this executable also is. The command line dispatches to them before anything else.
 
-use super::{agent_inside as inside, supervisor};
+use super::{agent_inside as inside, probe, supervisor};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -10,8 +10,11 @@ pub const SUPERVISOR_ARGUMENT: &str = "local-supervisor";
 pub const AGENT_ARGUMENT: &str = "agent-inside";
 
 /// Supervises one sandbox. It is told which through its stdin, by the process that started it.
-pub fn supervise(_arguments: &[String]) -> ExitCode {
-    answer(supervisor::main())
+pub fn supervise(arguments: &[String]) -> ExitCode {
+    match arguments.first().map(String::as_str) {
+        Some(probe::PROBE_ARGUMENT) => answer(probe::answer().map_err(Into::into)),
+        _ => answer(supervisor::main()),
+    }
 }
 
 /// Is the agent inside a sandbox. `arguments` are those after the first: the descriptor that holds its options.

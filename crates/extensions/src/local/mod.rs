@@ -34,10 +34,12 @@ mod lock;
 mod mounts;
 mod namespaces;
 mod privileges;
+mod probe;
 mod process;
 mod provision;
 mod record;
 mod remove_tree;
+mod repository;
 mod root_file_system;
 mod seccomp;
 mod supervisor;
@@ -48,3 +50,4 @@ mod watch;
 
 pub use entry::{AGENT_ARGUMENT, SUPERVISOR_ARGUMENT, agent_inside, supervise};
 pub use extension::{LocalExtension, LocalSettings};
+pub use probe::{Finding, FindingStatus, probe};

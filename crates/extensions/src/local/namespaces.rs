@@ -93,7 +93,8 @@ fn release(folder: &Folder, pid: Pid, identities: Identities, go: &OwnedFd) -> R
     rustix::io::write(go, b"g").doing("start the sandbox's first process").map(drop)
 }
 
-fn map_identities(pid: Pid, identities: Identities) -> Result<(), Fault> {
+/// Maps the ids of a process's new user namespace.
+pub(crate) fn map_identities(pid: Pid, identities: Identities) -> Result<(), Fault> {
     let pid = pid.as_raw_pid();
     let set = |file: &str, text: String| {
         let path = format!("/proc/{pid}/{file}");

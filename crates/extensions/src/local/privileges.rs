@@ -26,6 +26,19 @@ pub(crate) fn give_up(is_root_inside: bool, filters: &[BpfProgram; 2]) -> Result
     seccomp::apply(filters).doing("filter system calls")
 }
 
+/// Empties the set that a program of root's could take capabilities from, so that no command ever has one, whoever it runs
+/// as. Not possible before the agent's own start, which takes the agent's from there.
+pub(crate) fn leave_none_to_commands() -> Result<(), Fault> {
+    let mut sets = rustix::thread::capabilities(None).doing("ask for capabilities")?;
+    if !sets.effective.contains(CapabilitySet::SETPCAP) {
+        return Ok(());
+    }
+    shrink_bounding_set(CapabilitySet::empty())?;
+    sets.effective.remove(CapabilitySet::SETPCAP);
+    sets.permitted.remove(CapabilitySet::SETPCAP);
+    rustix::thread::set_capabilities(None, sets).doing("give up capabilities")
+}
+
 fn shrink_bounding_set(keep: CapabilitySet) -> Result<(), Fault> {
     for number in 0..64 {
         let capability = CapabilitySet::from_bits_retain(1 << number);

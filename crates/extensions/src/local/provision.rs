@@ -11,6 +11,7 @@ use super::launch;
 use super::lock::Lock;
 use super::process::ProcessName;
 use super::record::IntentRecord;
+use super::repository;
 use super::teardown::{self, Evidence};
 use super::uid_range::{self, UidRange};
 use rustix::fd::AsFd;
@@ -136,6 +137,10 @@ async fn fill_and_start(
     claim.folder.write(INTENT, &intent(call, request)).doing("write the intent down").map_err(partial)?;
     let uids = if has_range { Some(take_range(root, request)?) } else { None };
     make_root(&claim.folder, uids.as_ref()).map_err(partial)?;
+    if let Some(source) = &plan.source {
+        let first_uid = uids.as_ref().map(|uids| uids.first);
+        repository::put(source, call, root, &claim.folder, claim.control.as_fd(), first_uid).await?;
+    }
     let agent = UnixListener::bind(claim.folder.short_path(AGENT_SOCKET)).doing("make the agent's socket");
     let agent = agent.map_err(partial)?;
     let log = claim.folder.open_log().doing("open the sandbox's log").map_err(partial)?;

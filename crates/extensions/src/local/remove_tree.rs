@@ -153,7 +153,7 @@ mod tests {
         std::fs::write(path.join("tree").join(std::ffi::OsStr::from_bytes(b"-\xff\n")), "x").unwrap();
         std::os::unix::fs::symlink(path.join("kept"), path.join("tree/link")).unwrap();
         std::os::unix::fs::symlink(path, path.join("tree/link-to-folder")).unwrap();
-        std::fs::set_permissions(path.join("tree/locked"), std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(path.join("tree/locked"), std::fs::Permissions::from_mode(0o000)).unwrap();
         remove(&opened, "tree", Some("lock")).unwrap();
         remove(&opened, "tree", Some("lock")).unwrap();
         let left: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -80,10 +80,10 @@ impl Supervisor {
         let made = self.make();
         let ended = match &made {
             Ok(init) => watch.until_end(init, &starter),
-            Err(fault) => Ok(End::NotMade(fault.failure(Residue::None))),
+            Err(fault) => Ok(End::NotMade(Box::new(fault.failure(Residue::None)))),
         };
         // Whatever went wrong, the sandbox is not left without a supervisor that knows of it.
-        let end = ended.unwrap_or_else(|fault| End::NotMade(fault.failure(Residue::None)));
+        let end = ended.unwrap_or_else(|fault| End::NotMade(Box::new(fault.failure(Residue::None))));
         let report = self.remove(made.ok());
         if let End::NotMade(failure) = end {
             let residue = if report.complete { Residue::None } else { Residue::Partial };

@@ -82,7 +82,7 @@ fn open(root: &RootFolder) -> io::Result<OwnedFd> {
     let machine = match rustix::fs::mkdir(MACHINE_FOLDER, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {
             let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            rustix::fs::open(MACHINE_FOLDER, flags, Mode::empty()).and_then(|folder| open_in(folder))
+            rustix::fs::open(MACHINE_FOLDER, flags, Mode::empty()).and_then(open_in)
         }
         Err(error) => Err(error),
     };

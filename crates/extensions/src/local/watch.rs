@@ -32,7 +32,7 @@ pub(crate) enum End {
     /// The supervisor was told to end.
     Signalled,
     /// It never came to be.
-    NotMade(Failure),
+    NotMade(Box<Failure>),
 }
 
 /// Everything that is waited for.
@@ -65,7 +65,7 @@ impl Watch {
     pub(crate) fn until_end(&mut self, init: &Init, starter: &UnixStream) -> Result<End, Fault> {
         let mut starting = Some(&init.fault);
         if self.abandoned {
-            return Ok(End::NotMade(abandoned()));
+            return Ok(End::NotMade(Box::new(abandoned())));
         }
         loop {
             let ready = self.wait(init, starting.is_some())?;
@@ -73,13 +73,13 @@ impl Watch {
                 let mut said = Vec::new();
                 fault.read_to_end(&mut said).doing("hear from the sandbox's first process")?;
                 if !said.is_empty() {
-                    return Ok(End::NotMade(not_made(&said)));
+                    return Ok(End::NotMade(Box::new(not_made(&said))));
                 }
                 answer(starter, &Answer::Running);
                 starting = None;
             }
             if let Some(end) = self.react(&ready)? {
-                return Ok(if starting.is_some() { End::NotMade(ended_early(&end)) } else { end });
+                return Ok(if starting.is_some() { End::NotMade(Box::new(ended_early(&end))) } else { end });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A real agent as a child process: the test binary itself, started again.
 #![allow(dead_code, unreachable_pub, reason = "not every test binary uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
