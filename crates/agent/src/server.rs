@@ -84,7 +84,8 @@ impl Routes {
             .max_send_buf_size(SEND_BUFFER)
             .max_concurrent_streams(STREAMS)
             // A client that gives up many calls at once is no attacker: whoever has the socket has the sandbox.
-            .max_pending_accept_reset_streams(STREAMS as usize);
+            .max_pending_accept_reset_streams(STREAMS as usize)
+            .max_local_error_reset_streams(None);
         Self { shared, rpc: ConnectRpcService::new(router), http: Arc::new(http) }
     }
 

@@ -59,6 +59,10 @@ async fn main() -> Result<()> {
     latencies(&session, &socket).await?;
     writeln!(std::io::stdout(), "{}", memory(&agent)?)?;
     bulk(&session, folder.path()).await?;
+    // Enough for the agent to give memory back.
+    for _ in 0..100 {
+        run_true(&session).await?;
+    }
     writeln!(std::io::stdout(), "{}", memory(&agent)?).map_err(Into::into)
 }
 

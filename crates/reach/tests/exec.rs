@@ -375,6 +375,18 @@ async fn commands_that_nobody_reads_block_nobody_and_hold_little() {
 }
 
 #[tokio::test]
+async fn giving_up_many_calls_keeps_the_connection() {
+    let (_agent, session) = session().await;
+    let execution = session.exec(ExecRequest::new(["cat", "/dev/zero"])).await.unwrap();
+    let process = ProcessSelector::Pid(execution.pid());
+    for _ in 0..1500 {
+        drop(session.attach(&process).await.unwrap());
+    }
+    session.health().await.unwrap();
+    execution.input().signal(9).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_unknown_user_is_refused() {
     let (_agent, session) = session().await;
     let request = ExecRequest { user: Some("no-such-user".to_owned()), ..ExecRequest::new(["true"]) };

@@ -84,6 +84,11 @@ impl ExecutionEvents for AgentEvents {
             },
             Some(Event::End(end)) => {
                 self.end = Some(*end);
+                // Taken to its very end, the stream closes by itself; dropped before, it would be reset. All has been
+                // said, so that a fault here does not matter.
+                if let Err(error) = self.stream.next().await {
+                    tracing::debug!(%error, "a command's events broke off after its end");
+                }
                 Ok(None)
             }
             Some(Event::Start(_) | Event::Keepalive(_)) => {

@@ -13,6 +13,8 @@ const STREAM_WINDOW: u32 = 1 << 20;
 /// The connection's window is as good as none: with a small one, a few streams that nobody reads block all others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 const FRAME_SIZE: u32 = 1 << 16;
+/// So many given-up calls are remembered, to let pass what still comes for them.
+const RESET_STREAMS: usize = 256;
 
 /// A handle to the connection; it closes when the last clone is gone.
 #[derive(Debug, Clone)]
@@ -31,6 +33,10 @@ impl Transport {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME_SIZE)
             .initial_max_send_streams(4096)
+            // Giving up a call resets its stream, and what the agent had sent until then counts as its error: by
+            // default, the thousandth such error ends the connection.
+            .max_local_error_reset_streams(None)
+            .max_concurrent_reset_streams(RESET_STREAMS)
             .handshake(TokioIo::new(stream))
             .await?;
         tokio::spawn(async move {
