@@ -35,6 +35,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Measure, beside real peers, and print one table
+    Bench,
     /// Build the release binary
     Dist,
 }
@@ -45,6 +47,10 @@ fn main() -> anyhow::Result<()> {
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Tidy => tidy::run(),
         Command::Codegen { check } => codegen::run(check),
+        Command::Bench => {
+            setup::run()?;
+            shell::run("cargo", &["bench", "--package", "sandboxer", "--bench", "local"])
+        }
         Command::Dist => shell::run("cargo", &["build", "--release", "--package", "sandboxer"]),
     }
 }

@@ -45,7 +45,7 @@ const CONFINED: [Confined; 5] = [
     },
     Confined {
         word: "rusqlite::",
-        to: &["crates/broker/src/store/", "crates/broker/tests/"],
+        to: &["crates/broker/src/store/", "crates/broker/tests/", "crates/cli/benches/"],
         why: "SQL stands only in the store",
     },
     Confined {

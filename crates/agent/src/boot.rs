@@ -56,6 +56,7 @@ async fn serve(options: Options, power: Power, found: Rlimit, workers: Workers) 
         limits: Limits::new(&options.command_rlimits, found),
         cgroups: options.commands_cgroup_fds.into(),
         no_new_privileges: options.no_new_privileges,
+        no_tracing: init,
         null: null_device(),
     };
     let shared = Arc::new(Shared {

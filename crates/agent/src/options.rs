@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct Options {
     /// Where it listens.
     pub listen: Listen,
-    /// Whether it is the first process of its sandbox and reaps every orphan.
+    /// Whether it is the first process of its sandbox: it then reaps every orphan, takes no signal, and its commands,
+    /// root's too, cannot trace what is not theirs, so that they cannot look into the agent.
     #[serde(default)]
     pub init: bool,
     /// The user of requests that name none.

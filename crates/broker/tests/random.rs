@@ -71,7 +71,7 @@ async fn happen(machine: &Machine, happening: Happening) {
             let mut request = machine.request();
             request.tether = tether.map(|pid| machine.set_tether(pid, true));
             request.name = name.then(|| "the-one".parse::<SandboxName>().expect("valid"));
-            let ended = process(crash)
+            process(crash)
                 .run(async |broker: &Broker| {
                     let context = Context::default();
                     let withdraw = async {
@@ -79,10 +79,9 @@ async fn happen(machine: &Machine, happening: Happening) {
                             context.cancel.cancel();
                         }
                     };
-                    tokio::join!(broker.create(request, true, &context), withdraw).0.is_ok()
+                    drop(tokio::join!(broker.create(request, true, &context), withdraw))
                 })
                 .await;
-            drop(ended);
         }
         Happening::Extend { which, crash } => {
             process(crash)

@@ -86,4 +86,9 @@ impl Command {
     pub(crate) fn passes_status_through(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Exec(_) | Self::Shell(_))
     }
+
+    /// Whether it changes nothing.
+    pub(crate) fn only_looks(&self) -> bool {
+        matches!(self, Self::Ls(_) | Self::Show(_) | Self::Logs(_) | Self::Events(_))
+    }
 }

@@ -21,10 +21,10 @@ const BUILT_IN: &[(&str, &str)] = &[
 /// The handlers that are compiled in.
 const HANDLERS: &[BuiltinHandler] = &[BuiltinHandler { name: "local", extension: "ext.local", module: None }];
 
-/// An engine, and the lock under which this process works.
+/// An engine, and the lock under which this process works; only looking needs none.
 pub(crate) struct Engine {
     pub(crate) broker: Broker,
-    _lock: ProcessLock,
+    _lock: Option<ProcessLock>,
 }
 
 /// Reads the catalog of every source.
@@ -40,13 +40,17 @@ pub(crate) fn catalog(config: &Config) -> CommandResult<Catalog> {
 }
 
 /// Builds the engine over the state directory, making that first where it is missing.
-pub(crate) fn engine(config: &Config) -> CommandResult<Engine> {
+pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine> {
     config.prepare_state()?;
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let store = SqliteStore::open(&config.store(), clock.clone(), ids.as_ref()).map_err(Failure::from)?;
     let process = ProcessId(ids.fresh().to_string().to_ascii_lowercase());
-    let lock = ProcessLock::take(&config.processes(), process.clone())
-        .map_err(|error| local_fault("take a lock in the state directory", &error))?;
+    let lock = if only_looks {
+        None
+    } else {
+        let taken = ProcessLock::take(&config.processes(), process.clone());
+        Some(taken.map_err(|error| local_fault("take a lock in the state directory", &error))?)
+    };
     let local = LocalExtension::new(LocalSettings {
         root: config.local(),
         executable: "/proc/self/exe".into(),

@@ -473,6 +473,21 @@ async fn the_agent_is_out_of_its_commands_reach() {
 }
 
 #[tokio::test]
+async fn not_even_root_may_look_into_the_first_process() {
+    let agent = Agent::start_with(|options| options.init = true);
+    let session = agent.session().await;
+    // Memory too is closed in a user namespace; the host's own root may still read it, as a profiler.
+    for link in ["fd/0", "exe", "cwd", "root"] {
+        let finished = run(&session, shell(&format!("readlink /proc/{}/{link}", agent.pid()))).await.unwrap();
+        assert_ne!(finished.exit, ExitStatus::Code(0), "{link}");
+    }
+    // What is one's own can be looked into.
+    let finished =
+        run(&session, shell("sleep 1000 & head -c 1 /proc/$!/environ > /dev/null && kill $!")).await.unwrap();
+    assert_eq!(finished.exit, ExitStatus::Code(0), "{:?}", finished.stderr);
+}
+
+#[tokio::test]
 async fn a_terminated_agent_takes_its_commands_along() {
     let (agent, session) = session().await;
     let execution = session.exec(ExecRequest::new(["sleep", "1000"])).await.unwrap();

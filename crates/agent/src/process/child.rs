@@ -10,7 +10,7 @@ use std::ptr;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
-use rustix::thread::{Gid, Uid};
+use rustix::thread::{CapabilitySet, Gid, Uid};
 
 use super::plan::Plan;
 
@@ -112,6 +112,9 @@ fn prepare(plan: &Plan, streams: &Streams) -> rustix::io::Result<()> {
     prefer_as_victim();
     plan.limits.apply()?;
     reset_signals()?;
+    if plan.no_tracing {
+        give_up_tracing()?;
+    }
     if let Some(identity) = &plan.identity {
         take_identity(identity.uid, identity.gid, &identity.groups)?;
     }
@@ -135,6 +138,15 @@ fn join_cgroups(files: &[i32]) -> rustix::io::Result<()> {
 fn prefer_as_victim() {
     if let Ok(file) = rustix::fs::open(c"/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
         rustix::io::write(file, b"500").ok();
+    }
+}
+
+/// With this capability, the sandbox's root could look into the agent. Its own processes root can trace without.
+fn give_up_tracing() -> rustix::io::Result<()> {
+    match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::SYS_PTRACE) {
+        // Who may not change the set has no capabilities to begin with.
+        Err(Errno::PERM) => Ok(()),
+        other => other,
     }
 }
 

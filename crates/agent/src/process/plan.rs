@@ -27,6 +27,7 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) cgroups: Arc<[i32]>,
     pub(super) no_new_privileges: bool,
+    pub(super) no_tracing: bool,
     pub(super) terminal: bool,
 }
 
@@ -52,6 +53,7 @@ pub(super) struct Common<'a> {
     pub(super) limits: &'a Limits,
     pub(super) cgroups: &'a Arc<[i32]>,
     pub(super) no_new_privileges: bool,
+    pub(super) no_tracing: bool,
 }
 
 impl Plan {
@@ -80,6 +82,7 @@ impl Plan {
             limits: common.limits.clone(),
             cgroups: Arc::clone(common.cgroups),
             no_new_privileges: common.no_new_privileges,
+            no_tracing: common.no_tracing,
             terminal,
         })
     }
@@ -153,6 +156,7 @@ mod tests {
             limits: &limits,
             cgroups: &cgroups,
             no_new_privileges: true,
+            no_tracing: true,
         };
         Plan::new(config, &user(), None, false, &common)
     }

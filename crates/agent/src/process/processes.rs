@@ -22,6 +22,8 @@ pub(crate) struct CommandSettings {
     pub(crate) limits: Limits,
     pub(crate) cgroups: Arc<[RawFd]>,
     pub(crate) no_new_privileges: bool,
+    /// Whether commands give up the right to trace processes that are not their own.
+    pub(crate) no_tracing: bool,
     /// What commands without an input read; where it lacks, they get a pipe without a writer.
     pub(crate) null: Option<OwnedFd>,
 }
@@ -80,6 +82,7 @@ impl Processes {
             limits: &self.settings.limits,
             cgroups: &self.settings.cgroups,
             no_new_privileges: self.settings.no_new_privileges,
+            no_tracing: self.settings.no_tracing,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use sandboxer_envd::process::{ProcessConfig, pty};
@@ -21,6 +22,9 @@ use super::terminal::{Pair, Terminal};
 use crate::accounts::User;
 use crate::identity::{Identity, Power};
 use crate::shared::Shared;
+
+/// How long after a burst of commands memory is given back.
+const CALM: Duration = Duration::from_secs(1);
 
 /// What to start.
 pub(super) struct Start {
@@ -102,11 +106,14 @@ pub(super) async fn start(
     let supervised = Arc::clone(&command);
     tokio::spawn(async move {
         let left = supervised.supervise(&shared.processes.reaper, ends.outputs, exit, start.deadline).await;
-        if shared.processes.end(key) {
+        let last_of_burst = shared.processes.end(key);
+        drop(supervised);
+        futures::future::join_all(left.into_iter().map(Output::discard)).await;
+        if last_of_burst {
+            // Once its followers have taken the last of it.
+            tokio::time::sleep(CALM).await;
             shared.workers.give_memory_back();
         }
-        drop((shared, supervised));
-        futures::future::join_all(left.into_iter().map(Output::discard)).await;
     });
     Ok((command, events))
 }

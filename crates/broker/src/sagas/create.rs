@@ -6,7 +6,7 @@ use crate::engine::{Broker, Placement};
 use crate::journal::{Change, Journal, take_step};
 use crate::state::{Lifecycle, OperationKind, Record, Step};
 use crate::store::{NewEvent, StoreError, Taken};
-use sandboxer_sdk::{Call, Provision, TeardownReason};
+use sandboxer_sdk::{Call, CallEnd, Provision, TeardownReason};
 use sandboxer_types::{
     ErrorKind, EventKind, Failure, Handle, Object, Residue, SandboxCreateRequest, SandboxId, SandboxStatus,
 };
@@ -132,6 +132,11 @@ impl Broker {
         loop {
             let record = journal.record().await;
             let step = match &record.lifecycle {
+                Lifecycle::Provisioning { .. } | Lifecycle::Waiting { .. } | Lifecycle::Attaching { .. }
+                    if context.cancel.is_cancelled() =>
+                {
+                    Err(CallEnd::Cancelled.failure().with_residue(record_residue(&record)))
+                }
                 Lifecycle::Provisioning { draft } => self.provision(journal, placement, draft.clone(), context).await,
                 Lifecycle::Waiting { .. } if !wait => {
                     return Ok(self.describe(&journal.commit(Change::default().and_release()).await?));
@@ -286,6 +291,15 @@ impl Broker {
 /// Whether anything is left to do between reachable and ready.
 fn needs_attaching(record: &Record, _reachability: &sandboxer_types::Reachability) -> bool {
     !record.profile.setup.is_empty()
+}
+
+/// What may exist of a sandbox that is being made, before anything more is sent.
+fn record_residue(record: &Record) -> Residue {
+    match &record.lifecycle {
+        Lifecycle::Provisioning { .. } if record.ambiguous => Residue::Unknown,
+        Lifecycle::Provisioning { .. } => Residue::None,
+        _ => Residue::Present,
+    }
 }
 
 /// Adds to `failure` that something may still exist.

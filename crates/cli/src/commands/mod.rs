@@ -97,7 +97,7 @@ pub(crate) fn execute(arguments: Arguments, output: &Output) -> CommandResult<Ex
         .build()
         .map_err(|error| local_fault("start the runtime", &error))?;
     let result = runtime.block_on(async {
-        let engine = engine(&config)?;
+        let engine = engine(&config, arguments.command.only_looks())?;
         let session =
             Session { engine, config, output, interrupts: Interrupts::listen()?, progress: output.progress() };
         let result = dispatch(&session, arguments.command).await;

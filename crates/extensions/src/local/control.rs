@@ -4,7 +4,9 @@
 //! so nobody needs the supervisor's process id to talk to it, and a reused id is never a danger.
 
 use super::folder::{CONTROL, Folder};
+use super::process::ProcessName;
 use sandboxer_types::CleanupReport;
+use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -42,6 +44,15 @@ impl Request {
             _ => None,
         }
     }
+}
+
+/// The supervisor's last words.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    /// What it removed.
+    pub(crate) report: CleanupReport,
+    /// The supervisor, which is about to end.
+    pub(crate) process: ProcessName,
 }
 
 /// The supervisor's side of one connection.
@@ -100,8 +111,8 @@ impl Requester {
     }
 
     /// Says what was removed.
-    pub(crate) fn report(&mut self, report: &CleanupReport) -> io::Result<()> {
-        self.stream.write_all(&serde_json::to_vec(report)?)
+    pub(crate) fn report(&mut self, ended: &Ended) -> io::Result<()> {
+        self.stream.write_all(&serde_json::to_vec(ended)?)
     }
 }
 
@@ -115,14 +126,20 @@ impl rustix::fd::AsFd for Requester {
 async fn connect(folder: &Folder) -> io::Result<Option<tokio::net::UnixStream>> {
     match tokio::net::UnixStream::connect(folder.short_path(CONTROL)).await {
         Ok(stream) => Ok(Some(stream)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound || is_end(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
+/// Whether the other side is gone. The kernel may tell so at any point, a connection that was waiting included.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionRefused | ConnectionReset)
+}
+
 /// Asks the supervisor to end the sandbox, and waits until the supervisor has let go of the connection. `None` when
 /// nobody listens, or when whoever listened ended without a report.
-pub(crate) async fn ask_to_end(folder: &Folder) -> io::Result<Option<CleanupReport>> {
+pub(crate) async fn ask_to_end(folder: &Folder) -> io::Result<Option<Ended>> {
     let Some(answer) = ask(folder, Request::End).await? else { return Ok(None) };
     Ok(serde_json::from_slice(&answer).ok())
 }
@@ -143,7 +160,7 @@ async fn ask(folder: &Folder, request: Request) -> io::Result<Option<Vec<u8>>> {
     match talk.await {
         Ok(_) => Ok(Some(answer)),
         // Whoever listened is gone, and never heard it.
-        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => Ok(None),
+        Err(error) if is_end(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

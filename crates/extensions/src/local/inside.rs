@@ -96,7 +96,8 @@ fn wait_for_go(go: &OwnedFd) -> Result<(), Fault> {
     }
 }
 
-fn become_root() -> Result<(), Fault> {
+/// Takes on the ids that have every right inside.
+pub(crate) fn become_root() -> Result<(), Fault> {
     rustix::thread::set_thread_groups(&[]).doing("leave the caller's groups")?;
     rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).doing("become root's group inside")?;
     rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).doing("become root inside")

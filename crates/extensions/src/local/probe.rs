@@ -110,7 +110,9 @@ fn filters() -> Finding {
         Ok(actions) if actions.split_ascii_whitespace().any(|action| action == "errno") => {
             Finding::ok("seccomp", "system calls can be filtered")
         }
-        Ok(actions) => Finding::missing("seccomp", format!("only {actions}"), "use a kernel with CONFIG_SECCOMP_FILTER"),
+        Ok(actions) => {
+            Finding::missing("seccomp", format!("only {actions}"), "use a kernel with CONFIG_SECCOMP_FILTER")
+        }
         Err(error) => Finding::missing("seccomp", error.to_string(), "use a kernel with CONFIG_SECCOMP_FILTER"),
     }
 }

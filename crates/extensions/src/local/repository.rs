@@ -59,14 +59,7 @@ impl Workspace {
         rustix::fs::fchmod(&file, mode).doing(what)?;
         let owner = first_uid.map(|first| (Uid::from_raw(first + USER_ID), Gid::from_raw(first + USER_ID)));
         let status = rustix::fs::fstat(root).doing(what)?;
-        let workspace = Self {
-            path: folder.path().join(name),
-            file,
-            owner,
-            sandboxes: (status.st_dev, status.st_ino),
-        };
-        workspace.give(&workspace.file).doing(what)?;
-        Ok(workspace)
+        Ok(Self { path: folder.path().join(name), file, owner, sandboxes: (status.st_dev, status.st_ino) })
     }
 
     /// Gives something in the workspace to the sandbox's user.

@@ -109,7 +109,9 @@ fn programs() -> Result<(), Fault> {
 
 fn expose(exposed: &Exposed) -> Result<(), Fault> {
     let target = exposed.path.strip_prefix("/").unwrap_or(&exposed.path);
-    if is_folder(exposed)? {
+    if target.symlink_metadata().is_ok() {
+        // Shown already, as a part of another folder.
+    } else if is_folder(exposed)? {
         mounts::make_folder(target)?;
     } else {
         target.parent().map_or(Ok(()), mounts::make_folder)?;

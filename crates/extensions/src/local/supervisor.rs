@@ -5,6 +5,7 @@
 
 use super::agent_options;
 use super::cgroups::Cgroups;
+use super::control::Ended;
 use super::failure::{DOCTOR, Doing, Fault};
 use super::folder::{Folder, SUPERVISOR};
 use super::handover::{self, Answer, Descriptors, Specification};
@@ -89,7 +90,8 @@ impl Supervisor {
             let residue = if report.complete { Residue::None } else { Residue::Partial };
             watch::answer(&starter, &Answer::Failed(Box::new(failure.with_residue(residue))));
         }
-        watch.report(&report);
+        let process = ProcessName::of(rustix::process::getpid()).doing("look at this process")?;
+        watch.report(&Ended { report: report.clone(), process });
         if report.complete { Ok(()) } else { Err(std::io::Error::other(report.errors.join("; "))).doing("clean up") }
     }
 

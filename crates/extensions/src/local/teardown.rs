@@ -59,9 +59,17 @@ impl Evidence {
 
     /// Waits until the supervisor's process has ended.
     pub(crate) async fn supervisor_ended(&self) -> io::Result<()> {
-        let Some(process) = self.supervisor.as_ref().and_then(|witness| witness.process.as_ref()) else {
-            return Ok(());
-        };
+        Self::end_of(self.supervisor.as_ref()).await
+    }
+
+    /// Waits until all processes have ended.
+    async fn ended(&self) -> io::Result<()> {
+        self.supervisor_ended().await?;
+        Self::end_of(self.init.as_ref()).await
+    }
+
+    async fn end_of(witness: Option<&Witness>) -> io::Result<()> {
+        let Some(process) = witness.and_then(|witness| witness.process.as_ref()) else { return Ok(()) };
         sys::readable(process.try_clone()?).await
     }
 }
@@ -83,7 +91,7 @@ pub(crate) async fn teardown(
         while let Some(folder) = root.find(id).map_err(unknown)? {
             evidence = Evidence::of(&folder).map_err(unknown)?;
             let round = tokio::select! {
-                round = end(&root, id, folder, &evidence, call) => round?,
+                round = end(&root, id, folder, call) => round?,
                 end = call.ended() => return Err(end.failure().with_residue(Residue::InProgress)),
             };
             merge(&mut report, round);
@@ -92,27 +100,28 @@ pub(crate) async fn teardown(
             }
         }
     }
+    // Its folder is gone, so whoever supervised is about to be; another teardown may have been told so first.
+    tokio::select! {
+        ended = evidence.ended() => ended.map_err(unknown)?,
+        end = call.ended() => return Err(end.failure().with_residue(Residue::InProgress)),
+    }
     verify(&mut report, local.root(), id, &evidence);
     report.complete = report.errors.is_empty();
     Ok(report)
 }
 
 /// One attempt: asks a living supervisor, and clears away what a dead one left.
-async fn end(
-    root: &RootFolder,
-    id: &SandboxId,
-    folder: Folder,
-    evidence: &Evidence,
-    call: &Call,
-) -> Result<CleanupReport, Failure> {
+async fn end(root: &RootFolder, id: &SandboxId, folder: Folder, call: &Call) -> Result<CleanupReport, Failure> {
     let broken = |error: io::Error| {
         let message = format!("cannot end the sandbox: {error}");
         Failure::new(ErrorKind::Internal, message).with_residue(Residue::Unknown)
     };
-    if let Some(report) = control::ask_to_end(&folder).await.map_err(broken)? {
-        evidence.supervisor_ended().await.map_err(broken)?;
-        if report.complete {
-            return Ok(CleanupReport { complete: false, ..report });
+    if let Some(ended) = control::ask_to_end(&folder).await.map_err(broken)? {
+        // Not the one of the folder: that may not have been written yet when it was read.
+        let supervisor = Witness::of(ended.process).map_err(broken)?;
+        Evidence::end_of(Some(&supervisor)).await.map_err(broken)?;
+        if ended.report.complete {
+            return Ok(CleanupReport { complete: false, ..ended.report });
         }
     }
     let lock = match Lock::acquire(&folder, call).await {

@@ -1,6 +1,6 @@
 //! What a supervisor waits for: the sandbox's end, whatever brings it.
 
-use super::control::{Request, Requester, Said};
+use super::control::{Ended, Request, Requester, Said};
 use super::failure::{Doing, Fault};
 use super::handover::Answer;
 use super::namespaces::Init;
@@ -10,7 +10,7 @@ use super::sys;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
-use sandboxer_types::{CleanupReport, ErrorKind, Failure, Residue};
+use sandboxer_types::{ErrorKind, Failure, Residue};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -154,9 +154,9 @@ impl Watch {
     }
 
     /// Tells everybody who asked for the end what was removed. Those that no longer listen look for themselves.
-    pub(crate) fn report(&mut self, report: &CleanupReport) {
+    pub(crate) fn report(&mut self, ended: &Ended) {
         for requester in &mut self.ending {
-            if let Err(error) = requester.report(report) {
+            if let Err(error) = requester.report(ended) {
                 tracing::debug!(%error, "a requester no longer listens");
             }
         }

@@ -142,7 +142,9 @@ cd /workspace; mkdir locked; touch locked/inside; chmod 000 locked
 mkdir many; cd many; i=0; while [ $i -lt 10000 ]; do : > $i; i=$((i+1)); done; cd ..
 printf x > "$(printf 'a\nb')"; printf x > "$(printf '\377\376')"; printf x > ./-rf
 ln -s . loop; ln -s /etc/shadow shadow; ln -s / root; mkfifo pipe
-i=0; while [ $i -lt 400 ]; do mkdir dddddddddddddddd && cd dddddddddddddddd; i=$((i+1)); done
+deep=d; i=0; while [ $i -lt 200 ]; do deep=$deep/dddddddddddddddd; i=$((i+1)); done
+for top in x y z; do mkdir $top; (cd $top; mkdir -p $deep); done
+mv z y/$deep/ && mv y x/$deep/
 sleep 1000 & echo made
 "#;
 

@@ -146,9 +146,10 @@ async fn what_cannot_be_done_is_refused_by_name() {
         assert!(failure.fields.iter().any(|fault| fault.field == field), "{failure:?}");
     }
     let state = lab.folder.path().join("local");
-    let request = request_with("refused", &format!(r#"{{"expose": [{{"path": "{}", "mode": "ro"}}]}}"#, state.display()));
+    let request =
+        request_with("refused", &format!(r#"{{"expose": [{{"path": "{}", "mode": "ro"}}]}}"#, state.display()));
     lab.extension.provision(&lab.call(&request.sandbox_id), &request).await.expect_err("its own folder");
-    let mut request = request("refused");
+    let mut request = crate::support::request("refused");
     request.inputs.insert("bse".to_owned(), "host".into());
     let failure = lab.extension.provision(&lab.call(&request.sandbox_id), &request).await.expect_err("unknown");
     assert_eq!(failure.kind, ErrorKind::InvalidInput);
@@ -161,7 +162,8 @@ async fn a_folder_of_the_host_can_be_read_and_not_written() {
     std::fs::create_dir(&shown).expect("made");
     std::fs::write(shown.join("file"), "from outside").expect("written");
     let path = shown.display();
-    let profile = format!(r#"{{"expose": [{{"path": "{path}", "mode": "ro"}}, {{"path": "{path}/file", "mode": "ro"}}]}}"#);
+    let profile =
+        format!(r#"{{"expose": [{{"path": "{path}", "mode": "ro"}}, {{"path": "{path}/file", "mode": "ro"}}]}}"#);
     let sandbox = lab.make_from(request_with("shows", &profile)).await;
     let (status, output) = sandbox.run(&format!("cat {path}/file; ls {path}/..; touch {path}/new")).await;
     assert_ne!(status, 0, "{output}");

@@ -37,10 +37,9 @@ async fn limits_are_in_force_or_named() {
     let unenforced = lab.extension.wait_ready(&call, &sandbox.handle).await.expect("is ready").limits_unenforced;
     let groups = sandbox.recorded_groups();
     let names = |key: &str| unenforced.iter().any(|line| line.contains(&format!("`resources.{key}`")));
-    let enforces = |name: &str| groups.iter().any(|path| path.contains(name));
-    assert_ne!(enforces("/memory/"), names("memory"), "{groups:?} {unenforced:?}");
-    assert_ne!(enforces("/cpu/"), names("cpus"), "{groups:?} {unenforced:?}");
-    if enforces("/memory/") {
+    assert!(!names("pids"), "always in force: {unenforced:?}");
+    assert_eq!(groups.is_empty(), names("memory") && names("cpus"), "{groups:?} {unenforced:?}");
+    if !names("memory") {
         let (status, output) = sandbox.run("head -c 200000000 /dev/zero | tail -c 190000000 | wc -c").await;
         assert!(status != 0 || output.trim() != "190000000", "more memory than allowed: {output}");
     }

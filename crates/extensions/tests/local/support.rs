@@ -6,6 +6,7 @@ use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, Session};
 use sandboxer_sdk::{Call, Clock, Provision, SandboxExtension, SystemClock, Teardown, TeardownReason};
 use sandboxer_types::{CleanupReport, Handle, HostId, Object, OwnerId, Profile, SandboxId, TimeSpan};
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -23,6 +24,7 @@ pub(crate) struct Lab {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) extension: LocalExtension,
     pub(crate) owner: OwnerId,
+    pub(crate) root: PathBuf,
 }
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -37,8 +39,9 @@ impl Lab {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let owner: OwnerId = format!("own{}-{number}", std::process::id()).parse().expect("valid");
         let executable = PathBuf::from("/proc/self/exe");
-        let settings = LocalSettings { root: root(folder.path()), executable, owner: owner.clone() };
-        Self { folder, extension: LocalExtension::new(settings), owner }
+        let root = root(folder.path());
+        let settings = LocalSettings { root: root.clone(), executable, owner: owner.clone() };
+        Self { folder, extension: LocalExtension::new(settings), owner, root }
     }
 
     pub(crate) fn call(&self, id: &SandboxId) -> Call {
@@ -60,9 +63,15 @@ impl Lab {
         self.extension.teardown(&self.call(id), &removal(id)).await.expect("is removed")
     }
 
+    /// The same sandboxes, made by another program.
+    pub(crate) fn with_executable(&self, executable: &Path) -> LocalExtension {
+        let (root, owner) = (self.root.clone(), self.owner.clone());
+        LocalExtension::new(LocalSettings { root, executable: executable.to_owned(), owner })
+    }
+
     /// Nothing is left in the folder of all sandboxes.
     pub(crate) fn assert_empty(&self) {
-        let left = std::fs::read_dir(self.folder.path().join("local"));
+        let left = std::fs::read_dir(&self.root);
         let left: Vec<_> = left.into_iter().flatten().map(|entry| entry.expect("listed").file_name()).collect();
         assert!(left.is_empty(), "left behind: {left:?}");
     }
@@ -99,6 +108,31 @@ impl Sandbox<'_> {
         run(&self.session().await, request).await
     }
 
+    fn record(&self, name: &str) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.folder().join(name)).expect("is written down");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// A process that the folder names: `supervisor` or `init`.
+    pub(crate) fn recorded(&self, name: &str) -> i32 {
+        let record = self.record(name);
+        let process = record.get("process").unwrap_or(&record);
+        process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a process")
+    }
+
+    pub(crate) fn recorded_groups(&self) -> Vec<String> {
+        serde_json::from_value(self.record("supervisor")["cgroups"].clone()).expect("paths")
+    }
+
+    pub(crate) fn process(&self, name: &str) -> OwnedFd {
+        let pid = rustix::process::Pid::from_raw(self.recorded(name)).expect("a process");
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).expect("lives")
+    }
+
+    pub(crate) fn supervisor(&self) -> OwnedFd {
+        self.process("supervisor")
+    }
+
     pub(crate) async fn remove(&self) -> CleanupReport {
         self.lab.remove(&self.id).await
     }
@@ -114,6 +148,16 @@ pub(crate) async fn run(session: &AgentSession, request: ExecRequest) -> (i32, S
     }
     let status = execution.wait().await.expect("ends");
     (status.shell_code(), String::from_utf8_lossy(&output).into_owned())
+}
+
+/// Waits until the process of a descriptor has ended.
+pub(crate) async fn ended(process: OwnedFd) {
+    let polled = tokio::task::spawn_blocking(move || {
+        let limit = rustix::time::Timespec { tv_sec: 20, tv_nsec: 0 };
+        let mut descriptors = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut descriptors, Some(&limit))
+    });
+    assert_eq!(polled.await.expect("runs"), Ok(1), "it did not end");
 }
 
 pub(crate) fn profile(text: &str) -> Profile {

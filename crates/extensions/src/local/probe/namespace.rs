@@ -1,6 +1,7 @@
 //! Whether the namespaces of a sandbox can be made, and used. Runs in a process of its own, with one thread.
 
 use super::Finding;
+use crate::local::inside::become_root;
 use crate::local::mounts;
 use crate::local::namespaces::{self, Identities};
 use crate::local::sys::{self, Cloned};
@@ -94,6 +95,9 @@ fn try_inside(go: &OwnedFd) -> io::Result<(Step, String)> {
     if rustix::io::read(go, &mut has_range)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
+    if has_range == [1] {
+        become_root().map_err(detail)?;
+    }
     let steps: [(Step, fn() -> io::Result<()>); 2] = [(Step::Mounts, try_mounts), (Step::Proc, try_proc)];
     for (step, attempt) in steps {
         if let Err(error) = attempt() {
@@ -142,7 +146,8 @@ fn fix_for_namespaces() -> String {
 
 /// A profile for this program alone keeps the restriction for all others.
 fn apparmor_fix() -> String {
-    let program = std::env::current_exe().map_or_else(|_| "/usr/bin/sandboxer".to_owned(), |it| it.display().to_string());
+    let program =
+        std::env::current_exe().map_or_else(|_| "/usr/bin/sandboxer".to_owned(), |it| it.display().to_string());
     format!(
         "printf 'abi <abi/4.0>,\\nprofile sandboxer {program} flags=(unconfined) {{ userns, }}\\n' | sudo tee \
          /etc/apparmor.d/sandboxer && sudo apparmor_parser -r /etc/apparmor.d/sandboxer"

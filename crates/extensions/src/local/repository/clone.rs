@@ -35,7 +35,11 @@ pub(super) async fn into(
     if workspace.owner.is_none() {
         return Ok(());
     }
-    let given = tokio::task::spawn_blocking(move || give_tree(&workspace, &workspace.file));
+    // Only now: git works in no folder of somebody else's.
+    let given = tokio::task::spawn_blocking(move || {
+        workspace.give(&workspace.file)?;
+        give_tree(&workspace, &workspace.file)
+    });
     let given = given.await.map_err(io::Error::other).and_then(|given| given);
     given.doing("give the clone to the sandbox's user").map_err(|fault| fault.failure(Residue::Partial))
 }

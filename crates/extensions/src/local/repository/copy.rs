@@ -114,6 +114,8 @@ impl Copy {
 
     fn copy_all(&mut self, forced: Vec<PathBuf>) -> Result<(), Stop> {
         let git = GitTree::of(&self.source);
+        let given = self.workspace.give(&self.workspace.file);
+        given.map_err(|error| Stop::Fault(self.workspace.path.clone(), error.into()))?;
         if git == GitTree::Linked {
             self.call.warn(format!(
                 "{} is linked to a repository elsewhere, so git will not work inside; give its repository as file:// URL \
@@ -139,7 +141,9 @@ impl Copy {
         let source = self.source.clone();
         builder.filter_entry(move |entry| {
             let is_own_repository = entry.depth() == 1 && entry.file_name() == ".git";
-            !is_own_repository && (entry.depth() == 0 || !is_folder(entry.path(), sandboxes)) && entry.path() != source.join(".git")
+            !is_own_repository
+                && (entry.depth() == 0 || !is_folder(entry.path(), sandboxes))
+                && entry.path() != source.join(".git")
         });
         for entry in builder.build() {
             let entry = match entry {
@@ -301,7 +305,8 @@ fn is_folder(path: &Path, id: (u64, u64)) -> bool {
 }
 
 fn times(status: &Stat) -> Timestamps {
-    let time = |seconds: i64, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: i64::try_from(nanoseconds).unwrap_or(0) };
+    let time =
+        |seconds: i64, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: i64::try_from(nanoseconds).unwrap_or(0) };
     Timestamps {
         last_access: time(status.st_atime, status.st_atime_nsec),
         last_modification: time(status.st_mtime, status.st_mtime_nsec),

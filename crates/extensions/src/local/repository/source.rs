@@ -26,7 +26,11 @@ impl Source {
         let text = |name: &str| inputs.get(name).and_then(serde_json::Value::as_str);
         let (repository, reference) = (text("repo"), text("ref"));
         let Some(repository) = repository else {
-            return if reference.is_some() { Err(wrong("ref", "means nothing without `repo`", None)) } else { Ok(None) };
+            return if reference.is_some() {
+                Err(wrong("ref", "means nothing without `repo`", None))
+            } else {
+                Ok(None)
+            };
         };
         check_plain("repo", repository)?;
         if repository.starts_with('/') {
@@ -126,9 +130,24 @@ mod tests {
     #[test]
     fn hostile_values_are_refused_before_anything_sees_them() {
         let hostile = [
-            "", "-oProxyCommand=id", "--upload-pack=id", "ext::sh -c id", "fd::17", "x", "../x", "./x", "/a/../b", "a\nb",
-            "ssh://-oProxyCommand=id/x", "ssh://-x@host/y", "-x@host:y", "git@-host:x", "git@host::x", "javascript://x",
-            "https://", "a\0b",
+            "",
+            "-oProxyCommand=id",
+            "--upload-pack=id",
+            "ext::sh -c id",
+            "fd::17",
+            "x",
+            "../x",
+            "./x",
+            "/a/../b",
+            "a\nb",
+            "ssh://-oProxyCommand=id/x",
+            "ssh://-x@host/y",
+            "-x@host:y",
+            "git@-host:x",
+            "git@host::x",
+            "javascript://x",
+            "https://",
+            "a\0b",
         ];
         for text in hostile {
             let failure = of(text, None).expect_err(text);

@@ -1,0 +1,33 @@
+//! Measures local sandboxes beside real peers, in one run, and prints one table. `cargo xtask bench` runs it.
+//!
+//! Timing is compared and reported, never asserted: the machine decides how fast a thing is.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a measuring tool: it prints, and a failure ends it"
+)]
+
+mod commands;
+mod engine;
+mod history;
+mod memory;
+mod peers;
+mod sample;
+
+use sample::Table;
+
+fn main() {
+    // Cargo's test runner asks every bench target for its list.
+    if std::env::args().any(|argument| argument == "--list") {
+        return;
+    }
+    let mut table = Table::default();
+    peers::measure(&mut table);
+    commands::measure(&mut table);
+    engine::measure(&mut table);
+    memory::measure(&mut table);
+    history::measure(&mut table);
+    println!("{table}");
+}

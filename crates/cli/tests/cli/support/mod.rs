@@ -1,0 +1,15 @@
+//! What the tests have in common.
+
+mod house;
+mod leftovers;
+mod nearby;
+mod running;
+mod transcript;
+mod wait;
+
+pub(crate) use house::{House, Who};
+pub(crate) use leftovers::Leftovers;
+pub(crate) use nearby::{Sandbox, words};
+pub(crate) use running::{Outcome, Running};
+pub(crate) use transcript::Transcript;
+pub(crate) use wait::{process_ends_within, until};

@@ -1,0 +1,111 @@
+//! A process of a test, and what became of it.
+
+use super::wait::process_ends_within;
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// No command of a test takes that long.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What became of a process.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The exit status, or 1000 + N for signal N: not what a shell would say, which a program can say as well.
+    pub(crate) status: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// The standard output as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("not JSON: {error}: {self:?}"))
+    }
+
+    /// Panics unless the process ended with 0.
+    #[track_caller]
+    pub(crate) fn succeeded(self) -> Self {
+        self.ended_with(0)
+    }
+
+    /// Panics unless the process ended with `status`.
+    #[track_caller]
+    pub(crate) fn ended_with(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "stdout: {}\nstderr: {}", self.text(), self.stderr);
+        self
+    }
+}
+
+/// A process that was started, with its outputs being read.
+pub(crate) struct Running {
+    child: Child,
+    process: OwnedFd,
+    stdout: Receiver<Vec<u8>>,
+    stderr: Receiver<Vec<u8>>,
+}
+
+impl Running {
+    /// Starts it, and hands it `input`; with none, its standard input is empty.
+    pub(crate) fn start(mut command: Command, input: Option<Vec<u8>>) -> Self {
+        let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+        let mut child =
+            command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let pid = Pid::from_child(&child);
+        let process = pidfd_open(pid, PidfdFlags::empty()).expect("a child that is not reaped");
+        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+            // A command that does not read all of it is no fault of the test's.
+            std::thread::spawn(move || stdin.write_all(&input).is_ok());
+        }
+        let stdout = collect(child.stdout.take().expect("piped"));
+        let stderr = collect(child.stderr.take().expect("piped"));
+        Self { child, process, stdout, stderr }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        pidfd_send_signal(&self.process, signal).expect("a child that is not reaped");
+    }
+
+    /// Whether it ends by itself within that time.
+    pub(crate) fn ends_within(&self, limit: Duration) -> bool {
+        process_ends_within(&self.process, limit)
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Outcome {
+        let ended = self.ends_within(PATIENCE);
+        if !ended {
+            self.signal(Signal::KILL);
+        }
+        let status = self.child.wait().expect("a child");
+        let outcome = Outcome {
+            status: status.code().or_else(|| status.signal().map(|number| 1000 + number)).expect("one of them"),
+            stdout: self.stdout.recv_timeout(PATIENCE).expect("nobody else holds its stdout"),
+            stderr: String::from_utf8_lossy(&self.stderr.recv_timeout(PATIENCE).expect("nor its stderr")).into_owned(),
+        };
+        assert!(ended, "it did not end: {outcome:?}");
+        outcome
+    }
+}
+
+fn collect(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).map(|_| sender.send(bytes))
+    });
+    receiver
+}

@@ -1,0 +1,130 @@
+//! What a person types and sees, as one text to compare with a snapshot.
+//!
+//! `$` precedes what is typed, `!` a line of the standard error, `?` a status other than 0; the rest is standard output.
+//! What differs from run to run is replaced: `[ID-1]` is the first sandbox that was mentioned, `[SUFFIX-1]` the end of its
+//! id.
+
+use super::house::House;
+use super::leftovers::names_in;
+use super::running::Outcome;
+use std::path::PathBuf;
+
+/// What differs from run to run, and what stands for it.
+const FILTERS: [(&str, &str); 12] = [
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
+    (r"(supervisor|first process|process|pid) \d+", "$1 [PID]"),
+    (r"own[0-9a-z]{26}", "[OWNER]"),
+    // One controller a line with the first version of control groups, one line for all with the second.
+    (r"cgroup /sys/fs/cgroup/[^ \n]*?/sandboxer/", "cgroup [CGROUP]/"),
+    (r"(  removed: cgroup [^\n]+\n)(  removed: cgroup [^\n]+\n)+", "$1"),
+    (r"(  already absent: cgroup [^\n]+\n)(  already absent: cgroup [^\n]+\n)+", "$1"),
+    (r"\bin \d+[smh]\S*", "in [SPAN]"),
+    // Columns are as wide as what is in them.
+    (r"(?m)^(\[SUFFIX-\d+\].*?) +\d+s +", "$1  [AGE]  "),
+    (r"(?m)^(ID|\[SUFFIX-\d+\]|\[ID-\d+\]) +(\S+) +(\S+) +(\S+) +", "$1  $2  $3  $4  "),
+    (r"(?m)^(ID  NAME  PROFILE  STATE)  .*$", "$1  AGE  EXPIRES  CONSUMER  CONDITIONS"),
+    (r"(\[SPAN\]|\[AGE\]  -) +", "$1  "),
+    (r#""(sequence)": \d+"#, r#""$1": [N]"#),
+];
+
+/// What was typed and seen.
+pub(crate) struct Transcript<'a> {
+    pub(crate) house: &'a House,
+    text: String,
+    ids: Vec<String>,
+    places: Vec<(PathBuf, String)>,
+}
+
+impl<'a> Transcript<'a> {
+    pub(crate) fn new(house: &'a House) -> Self {
+        let place = |name: &str| (house.path(name), format!("[{}]", name.to_uppercase()));
+        let places = ["state", "config", "home", "work"].map(place).to_vec();
+        Self { house, text: String::new(), ids: Vec::new(), places }
+    }
+
+    /// Types a command.
+    #[track_caller]
+    pub(crate) fn run(&mut self, arguments: &[&str]) -> Outcome {
+        let outcome = self.house.run(arguments);
+        self.record(arguments, "", &outcome);
+        outcome
+    }
+
+    /// Types a command with something on its standard input.
+    #[track_caller]
+    pub(crate) fn run_with_input(&mut self, arguments: &[&str], input: &str) -> Outcome {
+        let outcome = self.house.run_with_input(arguments, input.as_bytes());
+        self.record(arguments, &format!("printf {} | ", quoted(&input.escape_default().to_string())), &outcome);
+        outcome
+    }
+
+    /// Says what the test did itself.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.text.push_str(&format!("# {text}\n"));
+    }
+
+    /// Adds what another way of running a command came to.
+    pub(crate) fn record(&mut self, arguments: &[&str], before: &str, outcome: &Outcome) {
+        let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
+        let mut text = format!("$ {before}sandboxer {}\n", words.join(" "));
+        text.push_str(&outcome.text());
+        if !text.ends_with('\n') {
+            text.push_str("[no newline]\n");
+        }
+        text.extend(outcome.stderr.lines().map(|line| format!("! {line}\n")));
+        if outcome.status != 0 {
+            text.push_str(&format!("? {}\n", outcome.status));
+        }
+        self.learn_ids(&text);
+        self.text.push_str(&self.filtered(text));
+        self.text.push('\n');
+    }
+
+    /// In the order they are mentioned.
+    fn learn_ids(&mut self, text: &str) {
+        let mut fresh: Vec<(usize, String)> = names_in(text)
+            .into_iter()
+            .filter(|name| name.starts_with("sbx") && !self.ids.contains(name))
+            .map(|name| (text.find(&name).unwrap_or_default(), name))
+            .collect();
+        fresh.sort();
+        self.ids.extend(fresh.into_iter().map(|(_, name)| name));
+    }
+
+    fn filtered(&self, mut text: String) -> String {
+        for (path, name) in &self.places {
+            text = text.replace(path.to_str().expect("a plain path"), name);
+        }
+        for (index, id) in self.ids.iter().enumerate() {
+            text = text.replace(id, &format!("[ID-{}]", index + 1));
+            text = text.replace(&id[id.len() - 8..], &format!("[SUFFIX-{}]", index + 1));
+        }
+        text
+    }
+
+    /// Compares with the snapshot of that name.
+    #[track_caller]
+    pub(crate) fn matches(self, name: &str) {
+        let mut settings = insta::Settings::new();
+        settings.set_snapshot_path("../snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        for (pattern, replacement) in FILTERS {
+            settings.add_filter(pattern, replacement);
+        }
+        settings.bind(|| insta::assert_snapshot!(name, self.text));
+    }
+}
+
+/// A word as a person would have to type it; very long ones are cut.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_./=:@%+,-[]".contains(letter);
+    let shown = match word.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…({} bytes)", &word[..end], word.len()),
+        None => word.to_owned(),
+    };
+    if !shown.is_empty() && shown.chars().all(plain) {
+        return shown;
+    }
+    format!("'{}'", shown.replace('\'', r"'\''").replace('\n', "\\n"))
+}

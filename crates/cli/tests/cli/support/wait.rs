@@ -1,0 +1,49 @@
+//! Waiting for a condition, never for a while.
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::OwnedFd;
+use rustix::time::Timespec;
+use std::time::{Duration, Instant};
+
+/// How long a condition may take that is sure to come. Only a test that fails waits that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at that cannot be polled by descriptor.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// Looks until there is an answer. Panics with `what` when none comes.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = look() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "it did not come to this: {what}");
+        poll(&mut [], INTERVAL);
+    }
+}
+
+/// Whether a process ends within that time.
+pub(crate) fn process_ends_within(process: &OwnedFd, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if poll(&mut [PollFd::new(process, PollFlags::IN)], deadline.saturating_duration_since(Instant::now())) {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+    }
+}
+
+/// Whether a descriptor becomes ready within that time.
+fn poll(descriptors: &mut [PollFd<'_>], limit: Duration) -> bool {
+    let limit = Timespec {
+        tv_sec: i64::try_from(limit.as_secs()).expect("a short time"),
+        tv_nsec: i64::from(limit.subsec_nanos()),
+    };
+    match rustix::event::poll(descriptors, Some(&limit)) {
+        Ok(ready) => ready > 0,
+        Err(rustix::io::Errno::INTR) => false,
+        Err(error) => panic!("cannot poll: {error}"),
+    }
+}
