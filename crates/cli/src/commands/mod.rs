@@ -3,6 +3,7 @@
 pub(crate) mod completion;
 pub(crate) mod cp;
 pub(crate) mod create;
+mod doctor;
 
 pub(crate) mod events;
 pub(crate) mod exec;
@@ -86,6 +87,7 @@ pub(crate) fn execute(arguments: Arguments, output: &Output) -> CommandResult<Ex
         Command::Completion(completion) => return Ok(completion::completion(&completion, output)),
         Command::Man(man) => return man::man(&man, output),
 
+        Command::Doctor => return doctor::doctor(&arguments.global, output),
         Command::Trust(trust) => return trust::trust(&Config::read(&arguments.global)?, trust, output),
         Command::Ext(ext) => return ext::ext(&Config::read(&arguments.global)?, ext, output),
         Command::Profile(profile) => return profile::profile(&Config::read(&arguments.global)?, profile, output),

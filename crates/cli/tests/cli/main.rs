@@ -1,0 +1,7 @@
+//! The command line, as people and scripts meet it: the real binary, real sandboxes, real signals.
+//!
+//! Tests of sandboxes are in `root` and `user`, so that a machine that cannot have them can leave those out.
+
+mod catalog;
+mod help;
+mod support;
