@@ -57,6 +57,7 @@ async fn main() -> Result<()> {
     run_true(&session).await?;
     writeln!(std::io::stdout(), "start to first exec done: {:.2?}; {}", begun.elapsed(), memory(&agent)?)?;
     latencies(&session, &socket).await?;
+    crowds(&session).await?;
     writeln!(std::io::stdout(), "{}", memory(&agent)?)?;
     bulk(&session, folder.path()).await?;
     // Enough for the agent to give memory back.
@@ -94,7 +95,10 @@ async fn latencies(session: &AgentSession, socket: &std::path::Path) -> Result<(
         run_true(&AgentSession::connect_unix(socket).await?).await?;
         times.push(begun.elapsed());
     }
-    say("connect and exec", times)?;
+    say("connect and exec", times)
+}
+
+async fn crowds(session: &AgentSession) -> Result<()> {
     let begun = Instant::now();
     futures::stream::iter(0..2000).map(|_| run_true(session)).buffer_unordered(100).try_collect::<()>().await?;
     writeln!(std::io::stdout(), "100 at a time: {:.0} a second", 2000.0 / begun.elapsed().as_secs_f64())?;

@@ -63,17 +63,13 @@ async fn sixty_four_megabytes_both_ways() {
     let mut execution = session.exec(ExecRequest { stdin: true, ..ExecRequest::new(["cat"]) }).await.unwrap();
     let input = execution.input();
     let (whole, writer) = (sent.clone(), async move {
-        input.write(whole_clone(&sent)).await.unwrap();
+        input.write(sent).await.unwrap();
         input.close_stdin().await.unwrap();
     });
     let ((), finished) = tokio::join!(writer, finish(&mut execution));
     let finished = finished.unwrap();
     assert_eq!(finished.exit, ExitStatus::Code(0));
     assert!(finished.stdout == whole, "{} bytes came back, or others", finished.stdout.len());
-}
-
-fn whole_clone(bytes: &bytes::Bytes) -> bytes::Bytes {
-    bytes.clone()
 }
 
 #[tokio::test]

@@ -71,10 +71,10 @@ pub(crate) fn trust(config: &Config, arguments: TrustArguments, output: &Output)
 
 fn describe(survey: &TrustSurvey, dry_run: bool) -> String {
     let mut lines = vec![format!(
-        "{} {} ({} files)",
+        "{} {} ({})",
         if dry_run { "would trust" } else { "trusted" },
         survey.directory,
-        survey.files.len()
+        if survey.files.len() == 1 { "1 file".to_owned() } else { format!("{} files", survey.files.len()) }
     )];
     for handler in &survey.handlers {
         lines.push(format!("  runs      {} ({})", handler.handler, handler.extension));

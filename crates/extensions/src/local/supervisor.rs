@@ -21,6 +21,7 @@ use super::watch::{self, End, Watch};
 use super::{mounts, seccomp};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
+use rustix::pipe::PipeFlags;
 use sandboxer_types::{CleanupReport, ErrorKind, Failure, Residue};
 use std::error::Error;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -29,15 +30,17 @@ use std::os::unix::net::{UnixListener, UnixStream};
 /// supervises: it has no parent that would have to reap it.
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     sys::close_from(3)?;
+    let (first_is_gone, first_lives) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     if let Forked::Parent = sys::fork()? {
         return Ok(());
     }
+    drop(first_lives);
     rustix::process::setsid()?;
     let socket = take_stdin()?;
     let (specification, descriptors) = handover::receive(&socket)?;
     rustix::process::fchdir(&descriptors.folder)?;
     rustix::process::umask(Mode::empty());
-    Ok(Supervisor::new(specification, descriptors).run(UnixStream::from(socket))?)
+    Ok(Supervisor::new(specification, descriptors, first_is_gone).run(UnixStream::from(socket))?)
 }
 
 /// Keeps the socket that is stdin for this process alone, and puts nothing in its place.
@@ -55,12 +58,14 @@ struct Supervisor {
     control: UnixListener,
     agent: OwnedFd,
     cgroups: Cgroups,
+    /// Ends with the process that this one was forked from.
+    first_is_gone: OwnedFd,
     /// Open as long as this process lives, and so held.
     _held: (Lock, Option<OwnedFd>),
 }
 
 impl Supervisor {
-    fn new(specification: Specification, descriptors: Descriptors<OwnedFd>) -> Self {
+    fn new(specification: Specification, descriptors: Descriptors<OwnedFd>, first_is_gone: OwnedFd) -> Self {
         let Descriptors { root, folder, lock, control, agent, uids } = descriptors;
         let cgroups =
             Cgroups::plan(&specification.resources, specification.owner.as_str(), specification.sandbox_id.as_str());
@@ -71,6 +76,7 @@ impl Supervisor {
             control: UnixListener::from(control),
             agent,
             cgroups,
+            first_is_gone,
             _held: (Lock::handed_over(lock), uids),
         }
     }
@@ -90,6 +96,8 @@ impl Supervisor {
             let residue = if report.complete { Residue::None } else { Residue::Partial };
             watch::answer(&starter, &Answer::Failed(Box::new(failure.with_residue(residue))));
         }
+        // It may still be waiting for its turn to end, on a busy machine; what is reported gone is gone.
+        rustix::io::read(&self.first_is_gone, &mut [0]).doing("wait for the first process")?;
         let process = ProcessName::of(rustix::process::getpid()).doing("look at this process")?;
         watch.report(&Ended { report: report.clone(), process });
         if report.complete { Ok(()) } else { Err(std::io::Error::other(report.errors.join("; "))).doing("clean up") }

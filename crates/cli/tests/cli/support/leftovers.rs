@@ -62,7 +62,8 @@ impl Leftovers {
         }
         // The innermost were found last.
         for cgroup in self.cgroups.iter().rev() {
-            fs::remove_dir(cgroup).is_ok();
+            // A process that was killed just now may hold it; the next search sees that.
+            drop(fs::remove_dir(cgroup));
         }
     }
 }
