@@ -17,8 +17,8 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Directory that holds what must survive [default: the XDG state directory]
-    #[arg(long, global = true, value_name = "DIR", env = "SANDBOXER_STATE", hide_env_values = true)]
+    /// Directory that holds what must survive [env: SANDBOXER_STATE, else the XDG state directory]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Directory with `extensions/` and `profiles/` to use and trust; repeatable
     #[arg(long, global = true, value_name = "DIR")]

@@ -30,7 +30,9 @@ impl Config {
     pub(crate) fn read(global: &Global) -> CommandResult<Self> {
         let working_directory =
             std::env::current_dir().map_err(|error| local_fault("tell the working directory", &error))?;
-        let state = match &global.state_dir {
+        // Not by the parser: that would show the option in every usage line as if it had been typed.
+        let given = global.state_dir.clone().or_else(|| variable("SANDBOXER_STATE").map(PathBuf::from));
+        let state = match given {
             Some(given) => working_directory.join(given),
             None => xdg("XDG_STATE_HOME", ".local/state")?,
         };
@@ -95,7 +97,7 @@ pub(crate) fn home() -> CommandResult<PathBuf> {
     variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute()).ok_or_else(|| {
         Failure::new(ErrorKind::Precondition, "HOME is not set to an absolute path")
             .with_residue(Residue::None)
-            .with_hint("set HOME, or name a state directory with `--state-dir`")
+            .with_hint("set HOME, or both XDG_STATE_HOME and XDG_CONFIG_HOME")
             .into()
     })
 }

@@ -215,15 +215,18 @@ async fn commands_that_nobody_reads_block_nobody_and_hold_little() {
 }
 
 #[tokio::test]
-async fn giving_up_many_calls_keeps_the_connection() {
+async fn a_connection_lasts_for_thousands_of_ends() {
     let (_agent, session) = session().await;
-    let execution = session.exec(ExecRequest::new(["cat", "/dev/zero"])).await.unwrap();
-    let process = ProcessSelector::Pid(execution.pid());
-    for _ in 0..1500 {
-        drop(session.attach(&process).await.unwrap());
+    for _ in 0..3 {
+        let execution = session.exec(ExecRequest { stdin: true, ..ExecRequest::new(["cat"]) }).await.unwrap();
+        let process = ProcessSelector::Pid(execution.pid());
+        let followers = (0..700).map(|_| session.attach(&process));
+        let followers = futures::future::try_join_all(followers).await.unwrap();
+        execution.input().close_stdin().await.unwrap();
+        let ends = followers.into_iter().map(|mut follower| async move { follower.wait().await.unwrap() });
+        assert!(futures::future::join_all(ends).await.iter().all(ExitStatus::success));
     }
     session.health().await.unwrap();
-    execution.input().signal(9).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `sandboxer ext`: look at extensions.
 
-use super::listing::{Row, check};
+use super::listing::{Row, can_be_checked, check};
 use crate::config::Config;
 use crate::error::CommandResult;
 use crate::ui::Output;
@@ -82,7 +82,9 @@ pub(crate) fn ext(config: &Config, command: ExtCommand, output: &Output) -> Comm
         }
         ExtCommand::Check { id: None } => check(&catalog, output, |_| true),
         ExtCommand::Check { id: Some(id) } => {
-            let file = format!("{}.yaml", extension_id(&id)?);
+            let id = extension_id(&id)?;
+            can_be_checked(catalog.extension(&id).err())?;
+            let file = format!("{id}.yaml");
             check(&catalog, output, |fault| fault.file.ends_with(&file))
         }
     }

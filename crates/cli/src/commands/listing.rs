@@ -2,7 +2,7 @@
 
 use crate::error::{CommandError, CommandResult};
 use crate::ui::Output;
-use sandboxer_broker::catalog::{Catalog, Listing, Origin};
+use sandboxer_broker::catalog::{Catalog, Listing, Miss, Origin};
 use sandboxer_types::Failure;
 use sandboxer_types::source::Fault;
 use serde_json::{Value, json};
@@ -44,6 +44,14 @@ impl Row {
 
     pub(super) fn cells(&self) -> [String; 4] {
         [self.id.clone(), self.status.clone(), self.title.clone(), self.origin.clone()]
+    }
+}
+
+/// What is not there, or not trusted, has no faults to show; that must not look like having none.
+pub(super) fn can_be_checked(miss: Option<Miss>) -> CommandResult<()> {
+    match miss {
+        Some(miss @ (Miss::Unknown { .. } | Miss::Untrusted { .. })) => Err(Failure::from(miss).into()),
+        Some(Miss::Broken { .. }) | None => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sandboxer profile`: look at profiles.
 
-use super::listing::{Row, check};
+use super::listing::{Row, can_be_checked, check};
 use super::request::profile_id;
 use crate::config::Config;
 use crate::error::CommandResult;
@@ -54,7 +54,9 @@ pub(crate) fn profile(config: &Config, command: ProfileCommand, output: &Output)
         }
         ProfileCommand::Check { id: None } => check(&catalog, output, |_| true),
         ProfileCommand::Check { id: Some(id) } => {
-            let file = format!("{}.yaml", profile_id(&id)?);
+            let id = profile_id(&id)?;
+            can_be_checked(catalog.profile(&id).err())?;
+            let file = format!("{id}.yaml");
             check(&catalog, output, |fault| fault.file.ends_with(&file))
         }
     }

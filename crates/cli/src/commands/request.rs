@@ -80,6 +80,10 @@ impl RequestArguments {
 /// Makes a directory absolute, since only here it is known what a relative one is relative to. Leaves URLs alone.
 fn absolute_repo(repo: &str, working_directory: &Path) -> CommandResult<String> {
     let path = working_directory.join(repo);
+    // The working directory is `.`; nothing at all is for the extension's schema to refuse.
+    if repo.is_empty() {
+        return Ok(String::new());
+    }
     let is_url = repo.contains("://") || (repo.contains(':') && !path.exists());
     if is_url {
         return Ok(repo.to_owned());

@@ -1,6 +1,7 @@
 //! Extensions and profiles from files: faults, trust, and what stays usable beside them.
 
 use crate::support::{House, Transcript, Who};
+use std::os::unix::fs::PermissionsExt;
 
 const SOUND_PROFILE: &str = "id: profile.mine
 title: My own
@@ -92,6 +93,7 @@ fn a_working_directory_is_inert_until_it_is_trusted_and_when_it_has_changed() {
     let mut transcript = Transcript::new(&house);
     transcript.run(&["profile", "ls"]).succeeded();
     transcript.run(&["profile", "show", "mine"]).ended_with(4);
+    transcript.run(&["profile", "check", "mine"]).ended_with(4);
     transcript.run(&["create", "mine"]).ended_with(4);
     transcript.run(&["trust", "--dry-run"]).succeeded();
     transcript.run(&["profile", "show", "mine"]).ended_with(4);
@@ -110,6 +112,10 @@ fn a_working_directory_is_inert_until_it_is_trusted_and_when_it_has_changed() {
     transcript.matches("trust");
 }
 
+fn make_executable(path: &std::path::Path) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("ours");
+}
+
 #[test]
 fn trust_shows_what_a_directory_would_be_allowed() {
     let house = House::new(Who::Caller);
@@ -125,13 +131,14 @@ capabilities: {isolation_levels: [container], pricing_model: self-hosted}
 inputs_schema: {type: object}
 ",
     );
-    house.write("extensions/run.sh", "#!/bin/sh\n");
+    make_executable(&house.write("extensions/run.sh", "#!/bin/sh\n"));
     let mut transcript = Transcript::new(&house);
     transcript.run(&["trust", "--dry-run"]).succeeded();
     transcript.run(&["trust", "--dry-run", "--json"]).succeeded();
     transcript.run(&["trust", "."]).succeeded();
     transcript.run(&["ext", "ls"]).succeeded();
-    transcript.run(&["ext", "show", "script"]);
+    transcript.run(&["ext", "show", "script"]).succeeded();
+    transcript.run(&["ext", "check", "script"]).succeeded();
     transcript.note("the script that the handler runs changes");
     house.write("extensions/run.sh", "#!/bin/sh\nrm -rf /\n");
     transcript.run(&["ext", "show", "script"]).ended_with(4);

@@ -4,4 +4,6 @@
 
 mod catalog;
 mod help;
+mod requests;
+mod state;
 mod support;

@@ -30,14 +30,15 @@ use std::os::unix::net::{UnixListener, UnixStream};
 /// supervises: it has no parent that would have to reap it.
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     sys::close_from(3)?;
+    let socket = take_stdin()?;
+    // Before the fork, so that the lock is held as long as either process is there.
+    let (specification, descriptors) = handover::receive(&socket)?;
     let (first_is_gone, first_lives) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     if let Forked::Parent = sys::fork()? {
         return Ok(());
     }
     drop(first_lives);
     rustix::process::setsid()?;
-    let socket = take_stdin()?;
-    let (specification, descriptors) = handover::receive(&socket)?;
     rustix::process::fchdir(&descriptors.folder)?;
     rustix::process::umask(Mode::empty());
     Ok(Supervisor::new(specification, descriptors, first_is_gone).run(UnixStream::from(socket))?)

@@ -115,11 +115,8 @@ async fn files_of_the_host_are_out_of_sight() {
         for absent in ["canary", "private", "lib/", ".ssh", "fs\n"] {
             assert!(!output.contains(absent), "{absent}: {output}");
         }
-        assert_eq!(
-            output.matches("No such file").count() + output.matches("ermission denied").count() >= 3,
-            true,
-            "{output}"
-        );
+        let refused = output.matches("No such file").count() + output.matches("ermission denied").count();
+        assert!(refused >= 3, "{output}");
     }
     let (_, output) = sandbox.run("cat /proc/keys /proc/timer_list /proc/kmsg; env; cat /proc/self/mountinfo").await;
     assert!(!output.contains("keyring") && !output.contains("CARGO"), "{output}");

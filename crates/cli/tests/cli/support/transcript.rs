@@ -10,7 +10,7 @@ use super::running::Outcome;
 use std::path::PathBuf;
 
 /// What differs from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 8] = [
+const FILTERS: [(&str, &str); 9] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
     (r"(supervisor|first process|process|pid) \d+", "$1 [PID]"),
     (r"own[0-9a-z]{26}", "[OWNER]"),
@@ -19,6 +19,7 @@ const FILTERS: [(&str, &str); 8] = [
     (r"(  removed: cgroup [^\n]+\n)(  removed: cgroup [^\n]+\n)+", "$1"),
     (r"(  already absent: cgroup [^\n]+\n)(  already absent: cgroup [^\n]+\n)+", "$1"),
     (r"(?m)^(\[SUFFIX-\d+\]  .*)  \d+s  (in \S+|now|-)", "$1  [AGE]  [EXPIRES]"),
+    (r"sandboxer-test-\w+", "[TEMPORARY]"),
     (r#""(sequence)": \d+"#, r#""$1": [N]"#),
 ];
 
@@ -113,7 +114,9 @@ impl<'a> Transcript<'a> {
 
 /// Columns are as wide as what is in them, which differs.
 fn without_columns(line: &str) -> String {
-    if !line.starts_with("ID ") && !line.starts_with("[SUFFIX-") {
+    let volatile = ["[SUFFIX-", "[WORK]", "DIRECTORY "];
+    let is_header = line.split_whitespace().take(2).eq(["ID", "NAME"]);
+    if !is_header && !volatile.iter().any(|start| line.starts_with(start)) {
         return line.to_owned();
     }
     let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();

@@ -98,13 +98,13 @@ fn try_inside(go: &OwnedFd) -> io::Result<(Step, String)> {
     if has_range == [1] {
         become_root().map_err(detail)?;
     }
-    let steps: [(Step, fn() -> io::Result<()>); 2] = [(Step::Mounts, try_mounts), (Step::Proc, try_proc)];
-    for (step, attempt) in steps {
-        if let Err(error) = attempt() {
-            return Ok((step, error.to_string()));
-        }
+    if let Err(error) = try_mounts() {
+        return Ok((Step::Mounts, error.to_string()));
     }
-    Ok((Step::Done, String::new()))
+    match try_proc() {
+        Err(error) => Ok((Step::Proc, error.to_string())),
+        Ok(()) => Ok((Step::Done, String::new())),
+    }
 }
 
 /// On a file system of its own, so that no folder has to be made anywhere. `/` is always there to be covered.
