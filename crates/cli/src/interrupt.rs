@@ -3,6 +3,7 @@
 use crate::error::{CommandResult, local_fault};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 /// Turns signals into withdrawal, or hands them to whoever asked for them.
@@ -10,13 +11,21 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Interrupts {
     /// Turned by the first signal that nobody else takes.
     pub(crate) cancel: CancellationToken,
-    taker: Arc<Mutex<Option<tokio::sync::mpsc::UnboundedSender<i32>>>>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// What came, and who wants it.
+#[derive(Default)]
+struct Heard {
+    /// The signal that turned `cancel`.
+    first: Option<i32>,
+    taker: Option<UnboundedSender<i32>>,
 }
 
 impl Interrupts {
     /// Listens from now on. Must be called within the runtime.
     pub(crate) fn listen() -> CommandResult<Self> {
-        let interrupts = Self { cancel: CancellationToken::new(), taker: Arc::default() };
+        let interrupts = Self { cancel: CancellationToken::new(), heard: Arc::default() };
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()] {
             let mut stream = signal(kind).map_err(|error| local_fault("listen for signals", &error))?;
             let heard = interrupts.clone();
@@ -30,21 +39,28 @@ impl Interrupts {
     }
 
     fn hear(&self, number: i32) {
-        let taker = self.taker.lock().unwrap_or_else(PoisonError::into_inner);
-        if taker.as_ref().is_some_and(|taker| taker.send(number).is_ok()) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.taker.as_ref().is_some_and(|taker| taker.send(number).is_ok()) {
             return;
         }
         if self.cancel.is_cancelled() {
             // The second time: leave at once. What is owed stays in the store.
             std::process::exit(128 + number);
         }
+        heard.first = Some(number);
         self.cancel.cancel();
     }
 
-    /// Takes the signals until the receiver is dropped: for handing them to a command inside.
-    pub(crate) fn take(&self) -> tokio::sync::mpsc::UnboundedReceiver<i32> {
-        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-        *self.taker.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+    /// Takes the signals until the receiver is dropped: for handing them to a command inside. One that came while the
+    /// command was being started is among them, since nobody else has heeded it.
+    pub(crate) fn take(&self) -> UnboundedReceiver<i32> {
+        let (sender, receiver) = unbounded_channel();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = heard.first {
+            // The receiver is there.
+            drop(sender.send(number));
+        }
+        heard.taker = Some(sender);
         receiver
     }
 }

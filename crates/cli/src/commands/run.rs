@@ -80,6 +80,7 @@ async fn work(
     warn_of_limits(session, &entrance.status);
     let mut request = streams::request(&entrance, command.to_vec());
     request.env.extend(env.iter().cloned());
+    request.stdin = true;
     let code = streams::run(session, &entrance, request).await?;
     for path in out {
         copy_out(session, &entrance, path).await?;

@@ -4,6 +4,9 @@
 
 mod catalog;
 mod help;
+mod lifecycle;
 mod requests;
+mod root;
 mod state;
 mod support;
+mod user;

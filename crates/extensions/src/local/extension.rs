@@ -1,7 +1,6 @@
 //! The extension itself: the verbs, each in a file of its own.
 
-use super::folder::{AGENT_SOCKET, Folder, INTENT, RootFolder, SUPERVISOR};
-use super::record::{IntentRecord, SupervisorRecord};
+use super::folder::{AGENT_SOCKET, Folder, RootFolder};
 use super::{admission, control, health, lock, provision, teardown};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -92,7 +91,7 @@ impl SandboxExtension for LocalExtension {
             healthy = health::check(&folder) => healthy?,
             end = call.ended() => return Err(end.failure().with_residue(Residue::Present)),
         }
-        let record: Option<SupervisorRecord> = folder.read(SUPERVISOR).map_err(cannot_look)?;
+        let record = folder.journal().map_err(cannot_look)?.supervisor;
         Ok(Reachability {
             remote_dir: Some(admission::WORKSPACE.to_owned()),
             host: Some(HostId::localhost()),
@@ -132,7 +131,7 @@ impl Recover for LocalExtension {
         _draft: Option<&sandboxer_types::Object>,
     ) -> Result<Recovered, Failure> {
         let Some(folder) = self.find(&call.sandbox_id)? else { return Ok(Recovered::Absent) };
-        let record: Option<SupervisorRecord> = folder.read(SUPERVISOR).map_err(cannot_look)?;
+        let record = folder.journal().map_err(cannot_look)?.supervisor;
         if record.is_none() && lock::is_held(&folder).map_err(cannot_look)? {
             return Ok(Recovered::InProgress);
         }
@@ -148,7 +147,7 @@ impl List for LocalExtension {
         let mut listed = Vec::new();
         for id in root.ids().map_err(cannot_look)? {
             let Some(folder) = root.find(&id).map_err(cannot_look)? else { continue };
-            let intent: Option<IntentRecord> = folder.read(INTENT).map_err(cannot_look)?;
+            let intent = folder.journal().map_err(cannot_look)?.intent;
             // An attempt that died before it wrote its intent down: the folder is this extension's, so is what is in it.
             let owner = intent.as_ref().map_or(&self.settings.owner, |intent| &intent.owner);
             if *owner == call.owner && *host == HostId::localhost() {
@@ -171,7 +170,7 @@ impl StatusVerb for LocalExtension {
         let Some(folder) = self.find(&id_of(handle)?)? else {
             return report(ObservedState::Absent, "it has no folder");
         };
-        let supervised = folder.read::<SupervisorRecord>(SUPERVISOR).map_err(cannot_look)?.is_some();
+        let supervised = folder.journal().map_err(cannot_look)?.supervisor.is_some();
         match (lock::is_held(&folder).map_err(cannot_look)?, supervised) {
             (true, true) => report(ObservedState::Running, "its supervisor lives"),
             (true, false) => report(ObservedState::Busy, "it is being made or removed"),

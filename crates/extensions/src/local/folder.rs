@@ -1,24 +1,25 @@
 //! Where the sandboxes' folders are, and what is in one.
 
+use super::record::{Journal, Record};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sandboxer_types::SandboxId;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Names in a sandbox's folder.
-pub(crate) const LOCK: &str = "lock";
-pub(crate) const INTENT: &str = "intent";
+pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const CONTROL: &str = "control";
 pub(crate) const AGENT_SOCKET: &str = "agent.sock";
-pub(crate) const SUPERVISOR: &str = "supervisor";
-pub(crate) const INIT: &str = "init";
-pub(crate) const ROOT: &str = "root";
 pub(crate) const LOG: &str = "log";
+pub(crate) const WORKSPACE: &str = "workspace";
+pub(crate) const HOME: &str = "home";
+pub(crate) const TEMPORARY: &str = "tmp";
+
+/// Bytes after which nothing more is logged.
+const LARGEST_LOG: i64 = 256 * 1024;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
@@ -108,6 +109,11 @@ impl Folder {
         Self { path: PathBuf::new(), file }
     }
 
+    /// The same folder once more.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { path: self.path.clone(), file: self.file.try_clone()? })
+    }
+
     /// Its path, for people.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -119,38 +125,37 @@ impl Folder {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.file.as_raw_fd()))
     }
 
-    /// Writes a file that is its owner's alone. It must not be there yet.
-    pub(crate) fn write(&self, name: &str, contents: &impl Serialize) -> io::Result<()> {
-        let text = serde_json::to_vec(contents)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.file, name, flags, Mode::RUSR | Mode::WUSR)?;
-        io::Write::write_all(&mut std::fs::File::from(file), &text)
+    /// Writes a record down, after those that are there.
+    pub(crate) fn record(&self, record: &Record) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(&self.file, JOURNAL, flags, Mode::RUSR | Mode::WUSR)?;
+        // One write: a process that is killed in the middle leaves no half of a line.
+        io::Write::write_all(&mut std::fs::File::from(file), &line)
     }
 
-    /// Replaces a file in one step.
-    pub(crate) fn rewrite(&self, name: &str, contents: &impl Serialize) -> io::Result<()> {
-        let new = format!("{name}.new");
-        self.write(&new, contents)?;
-        Ok(rustix::fs::renameat(&self.file, &new, &self.file, name)?)
-    }
-
-    /// Reads a file. `None` when it is not there, or was not written to its end.
-    pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
+    /// Reads what was written down.
+    pub(crate) fn journal(&self) -> io::Result<Journal> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = match rustix::fs::openat(&self.file, name, flags, Mode::empty()) {
+        let file = match rustix::fs::openat(&self.file, JOURNAL, flags, Mode::empty()) {
             Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOENT) => return Ok(Journal::default()),
             Err(error) => return Err(error.into()),
         };
-        let mut text = Vec::new();
-        io::Read::read_to_end(&mut std::fs::File::from(file), &mut text)?;
-        Ok(serde_json::from_slice(&text).ok())
+        let mut text = String::new();
+        io::Read::read_to_string(&mut std::fs::File::from(file), &mut text)?;
+        Ok(Journal::parse(&text))
     }
 
-    /// Opens the log for appending.
-    pub(crate) fn open_log(&self) -> io::Result<OwnedFd> {
+    /// Adds to the log, which takes only so much.
+    pub(crate) fn log(&self, text: &[u8]) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        Ok(rustix::fs::openat(&self.file, LOG, flags, Mode::RUSR | Mode::WUSR)?)
+        let file = rustix::fs::openat(&self.file, LOG, flags, Mode::RUSR | Mode::WUSR)?;
+        if rustix::fs::fstat(&file)?.st_size > LARGEST_LOG {
+            return Ok(());
+        }
+        io::Write::write_all(&mut std::fs::File::from(file), text)
     }
 
     /// The end of the log, for error messages.

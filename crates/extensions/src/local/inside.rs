@@ -2,7 +2,6 @@
 
 use super::entry::AGENT_ARGUMENT;
 use super::failure::{Doing, Fault};
-use super::folder::ROOT;
 use super::{privileges, root_file_system, sys};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
@@ -23,6 +22,8 @@ pub(crate) struct Inside {
     pub(crate) go: OwnedFd,
     /// Takes what hinders it.
     pub(crate) fault: OwnedFd,
+    /// Takes what the agent complains about.
+    pub(crate) log: OwnedFd,
     /// What it is to see as `/`.
     pub(crate) plan: root_file_system::Plan,
     /// Whether it has a network of its own.
@@ -74,12 +75,13 @@ fn try_become_agent(inside: Inside) -> Result<Infallible, Fault> {
     if inside.own_network {
         sys::bring_loopback_up().doing("bring the loopback interface up")?;
     }
-    root_file_system::build(ROOT, &inside.plan)?;
+    root_file_system::build(&inside.plan)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     privileges::give_up(inside.plan.has_root, &inside.filters)?;
     for descriptor in inside.inherited.iter().chain([&inside.options]) {
         rustix::io::fcntl_setfd(descriptor, FdFlags::empty()).doing("hand a descriptor to the agent")?;
     }
+    rustix::stdio::dup2_stderr(&inside.log).doing("give the agent a log")?;
     let number = inside.options.as_raw_fd().to_string();
     let words = ["sandboxer", AGENT_ARGUMENT, &number].map(CString::new);
     let words: Vec<CString> = words.into_iter().collect::<Result<_, _>>().doing("name the agent")?;

@@ -20,7 +20,6 @@ pub(crate) struct Starting {
 /// Starts a supervisor. What it is told waits for it in its stdin.
 pub(crate) fn start(
     executable: &Path,
-    log: OwnedFd,
     specification: &Specification,
     descriptors: &Descriptors<BorrowedFd<'_>>,
 ) -> io::Result<Starting> {
@@ -31,7 +30,7 @@ pub(crate) fn start(
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())
-        .stderr(Stdio::from(log))
+        .stderr(Stdio::null())
         .spawn()?;
     ours.set_nonblocking(true)?;
     Ok(Starting { socket: tokio::net::UnixStream::from_std(ours)?, child })

@@ -3,7 +3,7 @@
 //! The lock belongs to the open file description. The process that provisions takes it and hands the descriptor to the
 //! supervisor, so from the folder's first moment to the sandbox's end there is no instant at which nobody holds it.
 
-use super::folder::{Folder, LOCK};
+use super::folder::{Folder, JOURNAL};
 use super::sys;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -59,12 +59,12 @@ impl AsFd for Lock {
 
 fn open(folder: &Folder) -> io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    Ok(rustix::fs::openat(folder, LOCK, flags, Mode::RUSR | Mode::WUSR)?)
+    Ok(rustix::fs::openat(folder, JOURNAL, flags, Mode::RUSR | Mode::WUSR)?)
 }
 
 /// Whether somebody works on the sandbox or supervises it. Does not take the lock, so it disturbs nobody.
 pub(crate) fn is_held(folder: &Folder) -> io::Result<bool> {
-    match rustix::fs::openat(folder, LOCK, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) {
+    match rustix::fs::openat(folder, JOURNAL, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(file) => sys::is_locked(&file),
         Err(rustix::io::Errno::NOENT) => Ok(false),
         Err(error) => Err(error.into()),

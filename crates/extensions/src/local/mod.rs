@@ -5,19 +5,17 @@
 //!
 //! | name | what it is |
 //! | --- | --- |
-//! | `lock` | locked as long as somebody works on the sandbox or supervises it; the kernel drops it with its holder |
-//! | `intent` | whose it is and what it was asked to be; written before anything is made |
+//! | `journal` | whose it is, what it was asked to be, who supervises it, its cgroups and its first process, each written before it may do anything; locked as long as somebody works on the sandbox, and the kernel drops the lock with its holder |
 //! | `control` | the supervisor's socket: to end the sandbox, to move its lease |
 //! | `agent.sock` | the agent's socket, listening before the supervisor starts |
-//! | `supervisor` | which process supervises, and the cgroups it is about to make |
-//! | `init` | which process is the sandbox's first, written before that process may do anything |
-//! | `root` | the sandbox's root file system |
-//! | `log` | what supervisor and agent had to complain about |
+//! | `workspace`, `home`, `tmp` | what the sandbox keeps on disk; the rest of its root is in memory |
+//! | `log` | what the agent had to complain about, if it had |
 //!
 //! The folder goes last, so whatever is left of a sandbox is found by listing the root folder.
 
 mod admission;
 mod agent_inside;
+mod agent_log;
 mod agent_options;
 mod cgroups;
 mod control;

@@ -3,10 +3,13 @@
 
 use super::failure::{Doing, Fault};
 use super::sys;
-use rustix::fd::AsFd;
-use rustix::fs::Mode;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags,
+};
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -63,6 +66,30 @@ pub(crate) fn fresh(kind: &CStr, target: &Path, data: Option<&CStr>) -> Result<(
 pub(crate) fn fresh_terminals(target: &Path, data: &CStr) -> Result<(), Fault> {
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     rustix::mount::mount(c"devpts", target, c"devpts", flags, Some(data)).doing("mount new terminals in the sandbox")
+}
+
+/// Puts an empty file system in memory where the current directory is, and enters it. Returns the directory it covers.
+pub(crate) fn cover_current_directory() -> Result<OwnedFd, Fault> {
+    let what = "make the sandbox's root";
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let covered = rustix::fs::open(c".", flags, Mode::empty()).doing(what)?;
+    let context = rustix::mount::fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).doing(what)?;
+    rustix::mount::fsconfig_set_string(&context, c"mode", c"0755").doing(what)?;
+    rustix::mount::fsconfig_create(&context).doing(what)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let root = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).doing(what)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(&root, c"", rustix::fs::CWD, c".", flags).doing(what)?;
+    // By its descriptor: no path leads there for who cannot pass the folders above.
+    rustix::process::fchdir(&root).doing(what)?;
+    Ok(covered)
+}
+
+/// Shows a folder below an opened one at `target`.
+pub(crate) fn bind_below(folder: &OwnedFd, name: &str, target: &Path) -> Result<(), Fault> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let copy = rustix::mount::open_tree(folder, name, flags).doing(format!("bind {name} in the sandbox"))?;
+    attach(copy, target, WITHOUT_PRIVILEGE)
 }
 
 /// Makes the current directory the root and lets go of the old one.

@@ -1,9 +1,10 @@
 //! The sandbox's namespaces and its first process.
 
 use super::failure::{Doing, Fault};
-use super::folder::{Folder, INIT};
+use super::folder::Folder;
 use super::inside::{self, Inside};
 use super::process::{self, ProcessName};
+use super::record::Record;
 use super::sys::{self, Cloned};
 use super::uid_range;
 use rustix::fd::OwnedFd;
@@ -88,7 +89,7 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), Fault> {
 /// Writes the process down, and only then lets it go on: so one that is not written down never does anything.
 fn release(folder: &Folder, pid: Pid, identities: Identities, go: &OwnedFd) -> Result<(), Fault> {
     let name = ProcessName::of(pid).doing("look at the sandbox's first process")?;
-    folder.write(INIT, &name).doing("write the sandbox's first process down")?;
+    folder.record(&Record::Init(name)).doing("write the sandbox's first process down")?;
     map_identities(pid, identities)?;
     rustix::io::write(go, b"g").doing("start the sandbox's first process").map(drop)
 }

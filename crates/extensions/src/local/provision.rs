@@ -5,17 +5,18 @@ use super::control;
 use super::digest::digest;
 use super::extension::LocalExtension;
 use super::failure::{Doing, Fault};
-use super::folder::{AGENT_SOCKET, CONTROL, Folder, INTENT, ROOT, RootFolder, SUPERVISOR};
+use super::folder::{AGENT_SOCKET, CONTROL, Folder, HOME, RootFolder, TEMPORARY, WORKSPACE};
 use super::handover::{Answer, Descriptors, Specification};
 use super::launch;
 use super::lock::Lock;
 use super::process::ProcessName;
-use super::record::IntentRecord;
+use super::record::{IntentRecord, Record};
 use super::repository;
+use super::root_file_system::USER_ID;
 use super::teardown::{self, Evidence};
 use super::uid_range::{self, UidRange};
 use rustix::fd::AsFd;
-use rustix::fs::{Gid, Mode, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, Uid};
 use sandboxer_sdk::{Call, Provision};
 use sandboxer_types::{ErrorKind, Failure, Handle, HostId, Residue};
 use std::os::unix::net::UnixListener;
@@ -114,14 +115,14 @@ fn claim_new(folder: Folder) -> Result<Claim, Failure> {
 
 /// Somebody supervises it, or makes it right now.
 fn examine(folder: &Folder, request: &Provision) -> Result<Claimed, Failure> {
-    let intent: Option<IntentRecord> = folder.read(INTENT).ok().flatten();
-    let Some(intent) = intent else { return Err(busy()) };
+    let journal =
+        folder.journal().doing("read the sandbox's journal").map_err(|fault| fault.failure(Residue::Unknown))?;
+    let Some(intent) = journal.intent else { return Err(busy()) };
     if intent.digest != digest(request) {
         let message = format!("a sandbox `{}` exists that was made from other inputs", request.sandbox_id);
         return Err(Failure::new(ErrorKind::Conflict, message).with_residue(Residue::Present));
     }
-    let supervised: Option<super::record::SupervisorRecord> = folder.read(SUPERVISOR).ok().flatten();
-    if supervised.is_some() { Ok(Claimed::There) } else { Err(busy()) }
+    if journal.supervisor.is_some() { Ok(Claimed::There) } else { Err(busy()) }
 }
 
 async fn fill_and_start(
@@ -134,16 +135,15 @@ async fn fill_and_start(
     has_range: bool,
 ) -> Result<(), Failure> {
     let partial = |fault: Fault| fault.failure(Residue::Partial);
-    claim.folder.write(INTENT, &intent(call, request)).doing("write the intent down").map_err(partial)?;
+    claim.folder.record(&Record::Intent(intent(call, request))).doing("write the intent down").map_err(partial)?;
     let uids = if has_range { Some(take_range(root, request)?) } else { None };
-    make_root(&claim.folder, uids.as_ref()).map_err(partial)?;
+    make_folders(&claim.folder, uids.as_ref()).map_err(partial)?;
     if let Some(source) = &plan.source {
         let first_uid = uids.as_ref().map(|uids| uids.first);
         repository::put(source, call, root, &claim.folder, claim.control.as_fd(), first_uid).await?;
     }
     let agent = UnixListener::bind(claim.folder.short_path(AGENT_SOCKET)).doing("make the agent's socket");
     let agent = agent.map_err(partial)?;
-    let log = claim.folder.open_log().doing("open the sandbox's log").map_err(partial)?;
     let specification = specify(call, request, plan, uids.as_ref());
     let descriptors = Descriptors {
         root: root.as_fd(),
@@ -153,7 +153,7 @@ async fn fill_and_start(
         agent: agent.as_fd(),
         uids: uids.as_ref().map(|uids| uids.lock.as_fd()),
     };
-    let starting = launch::start(local.executable(), log, &specification, &descriptors);
+    let starting = launch::start(local.executable(), &specification, &descriptors);
     let starting = starting.doing(format!("start {} as supervisor", local.executable().display())).map_err(partial)?;
     tokio::select! {
         answer = starting.answer() => understand(answer.doing("hear from the supervisor").map_err(partial)?),
@@ -183,15 +183,20 @@ fn take_range(root: &RootFolder, request: &Provision) -> Result<UidRange, Failur
     })
 }
 
-/// The root file system's folder, which belongs to root inside.
-fn make_root(folder: &Folder, uids: Option<&UidRange>) -> Result<(), Fault> {
-    rustix::fs::mkdirat(folder, ROOT, Mode::from_raw_mode(0o755)).doing("make the sandbox's root")?;
-    rustix::fs::chmodat(folder, ROOT, Mode::from_raw_mode(0o755), rustix::fs::AtFlags::empty())
-        .doing("make the sandbox's root")?;
-    let Some(first) = uids.map(|uids| uids.first) else { return Ok(()) };
-    let (user, group) = (Uid::from_raw(first), Gid::from_raw(first));
-    rustix::fs::chownat(folder, ROOT, Some(user), Some(group), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
-        .doing("give the sandbox its root")
+/// What the sandbox keeps on disk. The user's folders are made by their owner's number, since the user is not there yet.
+fn make_folders(folder: &Folder, uids: Option<&UidRange>) -> Result<(), Fault> {
+    for (name, mode, id) in [(WORKSPACE, 0o755, USER_ID), (HOME, 0o750, USER_ID), (TEMPORARY, 0o1777, 0)] {
+        let what = || format!("make the sandbox's folder `{name}`");
+        let mode = Mode::from_raw_mode(mode);
+        rustix::fs::mkdirat(folder, name, mode).doing(what())?;
+        // As the umask may have taken some of the mode away.
+        rustix::fs::chmodat(folder, name, mode, AtFlags::empty()).doing(what())?;
+        if let Some(first) = uids.map(|uids| uids.first) {
+            let (user, group) = (Uid::from_raw(first + id), Gid::from_raw(first + id));
+            rustix::fs::chownat(folder, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW).doing(what())?;
+        }
+    }
+    Ok(())
 }
 
 fn specify(call: &Call, request: &Provision, plan: &Plan, uids: Option<&UidRange>) -> Specification {

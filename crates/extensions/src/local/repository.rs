@@ -9,7 +9,7 @@ mod source;
 pub(crate) use source::Source;
 
 use super::failure::{Doing, Fault};
-use super::folder::{Folder, ROOT, RootFolder};
+use super::folder::{Folder, RootFolder, WORKSPACE};
 use super::root_file_system::USER_ID;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -41,7 +41,7 @@ pub(crate) async fn put(
     control: BorrowedFd<'_>,
     first_uid: Option<u32>,
 ) -> Result<(), Failure> {
-    let workspace = Workspace::make(root, folder, first_uid).map_err(|fault| fault.failure(Residue::Partial))?;
+    let workspace = Workspace::open(root, folder, first_uid).map_err(|fault| fault.failure(Residue::Partial))?;
     match source {
         Source::Directory(path) => copy::into(path, workspace, call, control).await,
         Source::Url { url, reference } => clone::into(url, reference.as_deref(), workspace, call, control).await,
@@ -49,17 +49,19 @@ pub(crate) async fn put(
 }
 
 impl Workspace {
-    fn make(root: &RootFolder, folder: &Folder, first_uid: Option<u32>) -> Result<Self, Fault> {
-        let what = "make the workspace";
-        let name = format!("{ROOT}/workspace");
-        let mode = Mode::from_raw_mode(0o755);
-        rustix::fs::mkdirat(folder, name.as_str(), mode).doing(what)?;
+    fn open(root: &RootFolder, folder: &Folder, first_uid: Option<u32>) -> Result<Self, Fault> {
+        let what = "open the workspace";
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(folder, name.as_str(), flags, Mode::empty()).doing(what)?;
-        rustix::fs::fchmod(&file, mode).doing(what)?;
+        let file = rustix::fs::openat(folder, WORKSPACE, flags, Mode::empty()).doing(what)?;
         let owner = first_uid.map(|first| (Uid::from_raw(first + USER_ID), Gid::from_raw(first + USER_ID)));
         let status = rustix::fs::fstat(root).doing(what)?;
-        Ok(Self { path: folder.path().join(name), file, owner, sandboxes: (status.st_dev, status.st_ino) })
+        Ok(Self { path: folder.path().join(WORKSPACE), file, owner, sandboxes: (status.st_dev, status.st_ino) })
+    }
+
+    /// Takes the workspace itself back for as long as it is filled by a program that works in no folder of somebody else's.
+    fn take_back(&self) -> rustix::io::Result<()> {
+        let own = (rustix::process::geteuid(), rustix::process::getegid());
+        rustix::fs::fchown(&self.file, Some(own.0), Some(own.1))
     }
 
     /// Gives something in the workspace to the sandbox's user.

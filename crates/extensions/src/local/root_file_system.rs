@@ -1,18 +1,18 @@
 //! What a sandbox sees as `/`: programs and settings of the host that cannot be written, and folders of its own.
 //!
-//! Runs in the sandbox's namespaces, before anything of the sandbox's. The root is a plain folder, not an overlay: it works
-//! on every file system, as every user, and one can look at it from outside; what programs write is theirs alone anyway,
-//! since nothing of the host below it can be written.
+//! Runs in the sandbox's namespaces, before anything of the sandbox's. The root is a file system in memory, not an overlay
+//! and not a folder on disk: it works on every host and as every user, is made and gone in no time, and shows no path of
+//! the host's. What may grow large (workspace, home, temporary files) are folders on disk.
 
 mod devices;
 mod etc;
 mod process_files;
 
 use super::failure::{Doing, Fault};
-use super::mounts::{self, READ_ONLY, WITHOUT_PRIVILEGE};
+use super::folder::{HOME, TEMPORARY, WORKSPACE};
+use super::mounts::{self, READ_ONLY};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Gid, Mode, Uid};
-use rustix::io::Errno;
+use rustix::fs::Mode;
 use std::path::{Path, PathBuf};
 
 /// The user that commands run as, unless they ask for another.
@@ -42,54 +42,50 @@ pub(crate) struct Plan {
     pub(crate) exposed: Vec<Exposed>,
 }
 
-/// Folders of its own: name, mode, and whether they are the user's.
-const FOLDERS: [(&str, u32, bool); 13] = [
-    ("dev", 0o755, false),
-    ("etc", 0o755, false),
-    ("home", 0o755, false),
-    ("home/user", 0o750, true),
-    ("mnt", 0o755, false),
-    ("opt", 0o755, false),
-    ("proc", 0o555, false),
-    ("root", 0o700, false),
-    ("run", 0o755, false),
-    ("tmp", 0o1777, false),
-    ("var", 0o755, false),
-    ("var/tmp", 0o1777, false),
-    ("workspace", 0o755, true),
+/// Folders in memory.
+const FOLDERS: [(&str, u32); 12] = [
+    ("dev", 0o755),
+    ("etc", 0o755),
+    ("home", 0o755),
+    ("home/user", 0o750),
+    ("mnt", 0o755),
+    ("opt", 0o755),
+    ("proc", 0o555),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("tmp", 0o1777),
+    ("var", 0o755),
+    ("workspace", 0o755),
 ];
+
+/// Folders on disk, and where they are inside.
+const ON_DISK: [(&str, &str); 3] = [(WORKSPACE, "workspace"), (HOME, "home/user"), (TEMPORARY, "tmp")];
+
+/// Folders that are another.
+const LINKS: [(&str, &str); 2] = [("../tmp", "var/tmp"), ("../run", "var/run")];
 
 /// Links to folders of `/usr` on most hosts, folders on others.
 const PROGRAM_FOLDERS: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
-/// Builds it in `root`, a folder below the current one, and makes it this process's root.
-pub(crate) fn build(root: &str, plan: &Plan) -> Result<(), Fault> {
+/// Builds it and makes it this process's root. The current directory is the sandbox's folder.
+pub(crate) fn build(plan: &Plan) -> Result<(), Fault> {
     mounts::make_private()?;
-    let root = Path::new(root);
-    mounts::bind(root, root, WITHOUT_PRIVILEGE)?;
-    rustix::process::chdir(root).doing("enter the new root")?;
-    FOLDERS.iter().try_for_each(|(name, mode, of_user)| folder(name, *mode, *of_user && plan.has_root))?;
+    let folder = mounts::cover_current_directory()?;
+    for (name, mode) in FOLDERS {
+        rustix::fs::mkdir(name, Mode::from_raw_mode(mode)).doing(format!("make /{name} in the sandbox"))?;
+    }
+    for (name, target) in ON_DISK {
+        mounts::bind_below(&folder, name, Path::new(target))?;
+    }
+    for (target, name) in LINKS {
+        std::os::unix::fs::symlink(target, name).doing(format!("make /{name} in the sandbox"))?;
+    }
     programs()?;
     etc::build(plan)?;
     devices::build(plan.has_root)?;
     process_files::build()?;
     plan.exposed.iter().try_for_each(expose)?;
     mounts::enter_root()
-}
-
-fn folder(name: &str, mode: u32, of_user: bool) -> Result<(), Fault> {
-    let what = || format!("make /{name} in the sandbox");
-    match rustix::fs::mkdir(name, Mode::from_raw_mode(mode)) {
-        Ok(()) => {}
-        // The workspace may have been filled already, by whoever made the sandbox.
-        Err(Errno::EXIST) => return Ok(()),
-        Err(error) => return Err(error).doing(what()),
-    }
-    if of_user {
-        let (user, group) = (Uid::from_raw(USER_ID), Gid::from_raw(USER_ID));
-        rustix::fs::chown(name, Some(user), Some(group)).doing(what())?;
-    }
-    Ok(())
 }
 
 fn programs() -> Result<(), Fault> {

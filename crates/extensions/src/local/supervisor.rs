@@ -3,17 +3,18 @@
 //! Single-threaded, with nothing of its starter's but what it was handed. It needs no broker: an expired sandbox leaves
 //! nothing though nobody asks for it.
 
+use super::agent_log::AgentLog;
 use super::agent_options;
 use super::cgroups::Cgroups;
 use super::control::Ended;
 use super::failure::{DOCTOR, Doing, Fault};
-use super::folder::{Folder, SUPERVISOR};
+use super::folder::{Folder, JOURNAL};
 use super::handover::{self, Answer, Descriptors, Specification};
 use super::inside::{Inside, InsideFault};
 use super::lock::Lock;
 use super::namespaces::{self, Identities, Init};
 use super::process::ProcessName;
-use super::record::SupervisorRecord;
+use super::record::{Record, SupervisorRecord};
 use super::remove_tree;
 use super::root_file_system::{Exposed, Plan};
 use super::sys::{self, Forked};
@@ -41,7 +42,15 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     rustix::process::setsid()?;
     rustix::process::fchdir(&descriptors.folder)?;
     rustix::process::umask(Mode::empty());
-    Ok(Supervisor::new(specification, descriptors, first_is_gone).run(UnixStream::from(socket))?)
+    let starter = UnixStream::from(socket);
+    let supervisor = Supervisor::new(specification, descriptors, first_is_gone);
+    let log = supervisor.folder.try_clone()?;
+    supervisor.run(&starter).map_err(|fault| {
+        let failure = fault.failure(Residue::Unknown);
+        let logged = log.log(format!("{}\n", failure.message).as_bytes());
+        watch::answer(&starter, &Answer::Failed(Box::new(failure)));
+        logged.err().map_or_else(|| fault.into(), Into::into)
+    })
 }
 
 /// Keeps the socket that is stdin for this process alone, and puts nothing in its place.
@@ -82,12 +91,13 @@ impl Supervisor {
         }
     }
 
-    fn run(mut self, starter: UnixStream) -> Result<(), Fault> {
+    fn run(mut self, starter: &UnixStream) -> Result<(), Fault> {
         let control = self.control.try_clone().doing("listen to requests")?;
-        let mut watch = Watch::new(control, self.specification.deadline, self.specification.tether)?;
-        let made = self.make();
+        let (log, agents_log) = AgentLog::new().doing("make a log for the agent")?;
+        let mut watch = Watch::new(control, log, self.specification.deadline, self.specification.tether)?;
+        let made = self.make(agents_log);
         let ended = match &made {
-            Ok(init) => watch.until_end(init, &starter),
+            Ok(init) => watch.until_end(init, &self.folder, starter),
             Err(fault) => Ok(End::NotMade(Box::new(fault.failure(Residue::None)))),
         };
         // Whatever went wrong, the sandbox is not left without a supervisor that knows of it.
@@ -95,7 +105,7 @@ impl Supervisor {
         let report = self.remove(made.ok());
         if let End::NotMade(failure) = end {
             let residue = if report.complete { Residue::None } else { Residue::Partial };
-            watch::answer(&starter, &Answer::Failed(Box::new(failure.with_residue(residue))));
+            watch::answer(starter, &Answer::Failed(Box::new(failure.with_residue(residue))));
         }
         // It may still be waiting for its turn to end, on a busy machine; what is reported gone is gone.
         rustix::io::read(&self.first_is_gone, &mut [0]).doing("wait for the first process")?;
@@ -104,23 +114,22 @@ impl Supervisor {
         if report.complete { Ok(()) } else { Err(std::io::Error::other(report.errors.join("; "))).doing("clean up") }
     }
 
-    fn make(&mut self) -> Result<Init, Fault> {
+    fn make(&mut self, log: OwnedFd) -> Result<Init, Fault> {
         let process = ProcessName::of(rustix::process::getpid()).doing("look at this process")?;
-        let mut record = SupervisorRecord {
-            process,
-            cgroups: self.cgroups.paths(),
-            limits_unenforced: self.cgroups.unenforced().to_vec(),
+        let record = |cgroups: &Cgroups| {
+            let (cgroups, limits_unenforced) = (cgroups.paths(), cgroups.unenforced().to_vec());
+            Record::Supervisor(SupervisorRecord { process, cgroups, limits_unenforced })
         };
-        self.folder.write(SUPERVISOR, &record).doing("write the supervisor down")?;
+        self.folder.record(&record(&self.cgroups)).doing("write the supervisor down")?;
+        let planned = self.cgroups.unenforced().len();
         let joins = self.cgroups.make(&self.specification.resources).doing("make the cgroups")?;
-        if record.limits_unenforced != self.cgroups.unenforced() {
-            record.limits_unenforced = self.cgroups.unenforced().to_vec();
-            self.folder.rewrite(SUPERVISOR, &record).doing("write the supervisor down")?;
+        if planned != self.cgroups.unenforced().len() {
+            self.folder.record(&record(&self.cgroups)).doing("write the supervisor down")?;
         }
-        self.start(joins)
+        self.start(joins, log)
     }
 
-    fn start(&self, joins: Vec<OwnedFd>) -> Result<Init, Fault> {
+    fn start(&self, joins: Vec<OwnedFd>, log: OwnedFd) -> Result<Init, Fault> {
         let specification = &self.specification;
         let identities = specification.first_uid.map_or(Identities::Caller, Identities::Range);
         let plan = Plan {
@@ -141,6 +150,7 @@ impl Supervisor {
         namespaces::start(&self.folder, identities, specification.host_network, |go, fault| Inside {
             go,
             fault,
+            log,
             plan,
             own_network,
             filters,
@@ -172,7 +182,7 @@ impl Supervisor {
             note(&mut report, &format!("cgroup {}", path.display()), Cgroups::remove(&path));
         }
         if report.errors.is_empty() {
-            let removed = remove_tree::remove(&self.root, id.as_str(), Some(super::folder::LOCK));
+            let removed = remove_tree::remove(&self.root, id.as_str(), Some(JOURNAL));
             note(&mut report, &format!("the folder of {id}"), removed.doing(format!("remove the folder of {id}")));
         }
         report.complete = report.errors.is_empty();

@@ -3,10 +3,9 @@
 use super::cgroups::Cgroups;
 use super::control;
 use super::extension::LocalExtension;
-use super::folder::{Folder, INIT, LOCK, RootFolder, SUPERVISOR};
+use super::folder::{Folder, JOURNAL, RootFolder};
 use super::lock::Lock;
 use super::process::{self, ProcessName};
-use super::record::SupervisorRecord;
 use super::remove_tree;
 use super::sys;
 use rustix::event::{PollFd, PollFlags};
@@ -48,10 +47,10 @@ pub(crate) struct Evidence {
 impl Evidence {
     /// Reads it.
     pub(crate) fn of(folder: &Folder) -> io::Result<Self> {
-        let supervisor: Option<SupervisorRecord> = folder.read(SUPERVISOR)?;
-        let init: Option<ProcessName> = folder.read(INIT)?;
+        let journal = folder.journal()?;
+        let supervisor = journal.supervisor;
         Ok(Self {
-            init: init.map(Witness::of).transpose()?,
+            init: journal.init.map(Witness::of).transpose()?,
             cgroups: supervisor.iter().flat_map(|record| record.cgroups.clone()).collect(),
             supervisor: supervisor.map(|record| Witness::of(record.process)).transpose()?,
         })
@@ -177,7 +176,7 @@ fn clear(parent: &OwnedFd, id: &SandboxId, folder: &Folder, deadline: Instant) -
         }
     }
     if report.errors.is_empty() {
-        match remove_tree::remove(parent, id.as_str(), Some(LOCK)) {
+        match remove_tree::remove(parent, id.as_str(), Some(JOURNAL)) {
             // Somebody makes a new one already; that one is looked at in another round.
             Err(error) if error.raw_os_error() == Some(Errno::NOTEMPTY.raw_os_error()) => {}
             removed => note(&mut report, format!("folder {}", folder.path().display()), removed),

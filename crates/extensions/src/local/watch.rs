@@ -1,7 +1,9 @@
 //! What a supervisor waits for: the sandbox's end, whatever brings it.
 
+use super::agent_log::AgentLog;
 use super::control::{Ended, Request, Requester, Said};
 use super::failure::{Doing, Fault};
+use super::folder::Folder;
 use super::handover::Answer;
 use super::namespaces::Init;
 use super::process::ProcessName;
@@ -43,13 +45,19 @@ pub(crate) struct Watch {
     /// `None` when there is none, or when it is gone already.
     tether: Option<OwnedFd>,
     abandoned: bool,
+    log: AgentLog,
     requesters: Vec<Requester>,
     ending: Vec<Requester>,
 }
 
 impl Watch {
     /// Begins to watch: from here on a signal to end no longer kills this process.
-    pub(crate) fn new(control: UnixListener, deadline: u64, tether: Option<ProcessName>) -> Result<Self, Fault> {
+    pub(crate) fn new(
+        control: UnixListener,
+        log: AgentLog,
+        deadline: u64,
+        tether: Option<ProcessName>,
+    ) -> Result<Self, Fault> {
         control.set_nonblocking(true).doing("listen to requests")?;
         let signals = sys::block_ending_signals().doing("watch for signals")?;
         let timer = rustix::time::timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC);
@@ -58,11 +66,11 @@ impl Watch {
         let opened = tether.map(ProcessName::open).transpose().doing("watch the process it is for")?;
         let abandoned = matches!(opened, Some(None));
         let tether = opened.flatten();
-        Ok(Self { control, timer, signals, tether, abandoned, requesters: Vec::new(), ending: Vec::new() })
+        Ok(Self { control, timer, signals, tether, abandoned, log, requesters: Vec::new(), ending: Vec::new() })
     }
 
     /// Waits until the sandbox has to end. Answers the starter once it is known whether the agent runs.
-    pub(crate) fn until_end(&mut self, init: &Init, starter: &UnixStream) -> Result<End, Fault> {
+    pub(crate) fn until_end(&mut self, init: &Init, folder: &Folder, starter: &UnixStream) -> Result<End, Fault> {
         let mut starting = Some(&init.fault);
         if self.abandoned {
             return Ok(End::NotMade(Box::new(abandoned())));
@@ -78,8 +86,11 @@ impl Watch {
                 answer(starter, &Answer::Running);
                 starting = None;
             }
+            if ready.log {
+                self.log.keep(folder).doing("keep the agent's log")?;
+            }
             if let Some(end) = self.react(&ready)? {
-                return Ok(if starting.is_some() { End::NotMade(Box::new(ended_early(&end))) } else { end });
+                return Ok(if starting.is_some() { End::NotMade(Box::new(self.ended_early(&end))) } else { end });
             }
         }
     }
@@ -90,7 +101,8 @@ impl Watch {
             PollFd::new(&self.timer, PollFlags::IN),
             PollFd::new(&self.signals, PollFlags::IN),
         ];
-        let optional = [starting.then(|| init.fault.as_fd()), self.tether.as_ref().map(AsFd::as_fd)];
+        let optional =
+            [starting.then(|| init.fault.as_fd()), self.tether.as_ref().map(AsFd::as_fd), self.log.descriptor()];
         let listens = self.requesters.len() < MOST_REQUESTERS;
         let rest = optional.into_iter().flatten().chain(listens.then(|| self.control.as_fd()));
         polled.extend(rest.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN)));
@@ -110,6 +122,7 @@ impl Watch {
             signals: next(true),
             fault: next(starting),
             tether: next(self.tether.is_some()),
+            log: next(self.log.descriptor().is_some()),
             control: next(listens),
             requesters: results.collect(),
         })
@@ -153,6 +166,19 @@ impl Watch {
         Ok(())
     }
 
+    fn ended_early(&self, end: &End) -> Failure {
+        match end {
+            End::Abandoned => abandoned(),
+            End::Expired => Failure::new(ErrorKind::Deadline, "the lease ran out while the sandbox was made"),
+            End::Asked => Failure::new(ErrorKind::Cancelled, "the sandbox was torn down while it was made"),
+            End::Signalled => Failure::new(ErrorKind::Cancelled, "the supervisor was told to end"),
+            End::Ended | End::NotMade(_) => {
+                let failure = Failure::new(ErrorKind::Internal, "the sandbox's first process ended early");
+                if self.log.tail().is_empty() { failure } else { failure.with_hint(self.log.tail()) }
+            }
+        }
+    }
+
     /// Tells everybody who asked for the end what was removed. Those that no longer listen look for themselves.
     pub(crate) fn report(&mut self, ended: &Ended) {
         for requester in &mut self.ending {
@@ -170,6 +196,7 @@ struct Ready {
     signals: bool,
     fault: bool,
     tether: bool,
+    log: bool,
     control: bool,
     requesters: Vec<bool>,
 }
@@ -187,16 +214,6 @@ pub(crate) fn answer(mut starter: &UnixStream, answer: &Answer) {
 
 fn abandoned() -> Failure {
     Failure::new(ErrorKind::Cancelled, "the process that the sandbox is for has ended").with_residue(Residue::None)
-}
-
-fn ended_early(end: &End) -> Failure {
-    match end {
-        End::Abandoned => abandoned(),
-        End::Expired => Failure::new(ErrorKind::Deadline, "the lease ran out while the sandbox was made"),
-        End::Asked => Failure::new(ErrorKind::Cancelled, "the sandbox was torn down while it was made"),
-        End::Signalled => Failure::new(ErrorKind::Cancelled, "the supervisor was told to end"),
-        End::Ended | End::NotMade(_) => Failure::new(ErrorKind::Internal, "the sandbox's first process ended early"),
-    }
 }
 
 fn set_timer(timer: &OwnedFd, deadline: u64) -> Result<(), Fault> {

@@ -1,6 +1,6 @@
 //! Processes killed at random instants: afterwards a teardown from the id alone always leaves nothing.
 
-use crate::support::{Lab, request, trial};
+use crate::support::{Lab, recorded, request, trial};
 use libtest_mimic::Trial;
 use sandboxer_extensions::local::{LocalExtension, LocalSettings};
 use sandboxer_sdk::{Call, SandboxExtension};
@@ -90,15 +90,10 @@ async fn kill_a_create(lab: &Lab, id: &SandboxId, repository: &Path, delay: Dura
     broker.wait().expect("is reaped");
     // The supervisor, or the agent, dies too: whichever of them there is by now.
     let name = ["", "supervisor", "init"][usize::try_from(victim).expect("small")];
-    if let Ok(text) = std::fs::read_to_string(lab.root.join(id.as_str()).join(name))
-        && let Ok(record) = serde_json::from_str::<serde_json::Value>(&text)
-    {
-        let process = record.get("process").unwrap_or(&record);
-        let pid = process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
-        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
-            let killed = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            assert!(matches!(killed, Ok(()) | Err(rustix::io::Errno::SRCH)), "{killed:?}");
-        }
+    let pid = recorded(&lab.root.join(id.as_str()), name).and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        let killed = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        assert!(matches!(killed, Ok(()) | Err(rustix::io::Errno::SRCH)), "{killed:?}");
     }
 }
 

@@ -178,10 +178,8 @@ async fn sandboxes_cannot_see_each_other() {
     let lab = Lab::new();
     let (one, other) = (lab.make("one").await, lab.make("other").await);
     one.run("echo canary > /tmp/canary; echo canary > /dev/shm/canary; sleep 1000 & true").await;
-    let script = format!(
-        "cat /tmp/canary /dev/shm/canary {0}/root/tmp/canary 2>&1; ls {0} 2>&1; ls /proc",
-        one.folder().display()
-    );
+    let script =
+        format!("cat /tmp/canary /dev/shm/canary {0}/tmp/canary 2>&1; ls {0} 2>&1; ls /proc", one.folder().display());
     let (_, output) = other.run(&script).await;
     assert!(!output.contains("canary\n") || output.matches("No such file").count() >= 3, "{output}");
     if has_root() {

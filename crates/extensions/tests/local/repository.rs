@@ -187,7 +187,7 @@ async fn a_long_copy_can_be_given_up() {
 }
 
 async fn wait_for_workspace(lab: &Lab, id: &str) {
-    let first = lab.root.join(id).join("root/workspace/0");
+    let first = lab.root.join(id).join("workspace/0");
     while !first.exists() {
         tokio::time::sleep(Duration::from_micros(100)).await;
     }

@@ -108,20 +108,14 @@ impl Sandbox<'_> {
         run(&self.session().await, request).await
     }
 
-    fn record(&self, name: &str) -> serde_json::Value {
-        let text = std::fs::read_to_string(self.folder().join(name)).expect("is written down");
-        serde_json::from_str(&text).expect("JSON")
-    }
-
-    /// A process that the folder names: `supervisor` or `init`.
+    /// A process that the journal names: `supervisor` or `init`.
     pub(crate) fn recorded(&self, name: &str) -> i32 {
-        let record = self.record(name);
-        let process = record.get("process").unwrap_or(&record);
-        process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a process")
+        recorded(&self.folder(), name).expect("a process")
     }
 
     pub(crate) fn recorded_groups(&self) -> Vec<String> {
-        serde_json::from_value(self.record("supervisor")["cgroups"].clone()).expect("paths")
+        let record = record(&self.folder(), "supervisor").expect("is written down");
+        serde_json::from_value(record["cgroups"].clone()).expect("paths")
     }
 
     pub(crate) fn process(&self, name: &str) -> OwnedFd {
@@ -148,6 +142,20 @@ pub(crate) async fn run(session: &AgentSession, request: ExecRequest) -> (i32, S
     }
     let status = execution.wait().await.expect("ends");
     (status.shell_code(), String::from_utf8_lossy(&output).into_owned())
+}
+
+/// What a sandbox's journal says last of something.
+fn record(folder: &Path, name: &str) -> Option<serde_json::Value> {
+    let text = std::fs::read_to_string(folder.join("journal")).ok()?;
+    let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    records.filter_map(|record| record.get(name).cloned()).last()
+}
+
+/// A process that a sandbox's journal names.
+pub(crate) fn recorded(folder: &Path, name: &str) -> Option<i32> {
+    let record = record(folder, name)?;
+    let process = record.get("process").unwrap_or(&record);
+    process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok())
 }
 
 /// Waits until the process of a descriptor has ended.

@@ -163,9 +163,10 @@ impl House {
 
     fn learn_all_names(&self) {
         // Where the store cannot be read, what was said before must do.
-        let listed = self.command(&["ls", "--all", "--json"]).output();
-        let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        self.names.borrow_mut().extend(leftovers::names_in(&listed));
+        let Ok(output) = self.command(&["ls", "--all", "--json"]).output() else { return };
+        let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let ids = listed["sandboxes"].as_array().into_iter().flatten().filter_map(|one| one["sandbox_id"].as_str());
+        self.names.borrow_mut().extend(ids.map(str::to_owned));
     }
 }
 

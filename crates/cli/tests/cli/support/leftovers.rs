@@ -9,11 +9,21 @@ use std::time::Duration;
 /// What is left of the sandboxes of one place.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
-    /// Processes, each with what gives it away.
-    pub(crate) processes: Vec<(i32, String)>,
+    pub(crate) processes: Vec<FoundProcess>,
     pub(crate) mounts: Vec<PathBuf>,
     pub(crate) cgroups: Vec<PathBuf>,
     pub(crate) folders: Vec<PathBuf>,
+}
+
+/// A process, and what gives it away.
+#[derive(Debug)]
+pub(crate) struct FoundProcess {
+    pub(crate) pid: i32,
+    pub(crate) command: String,
+    /// It is process 1 of its own namespace.
+    pub(crate) is_first_inside: bool,
+    #[allow(dead_code, reason = "shown when a test fails")]
+    trace: String,
 }
 
 /// Sandbox ids and owner ids in a text.
@@ -50,7 +60,7 @@ impl Leftovers {
 
     /// Ends and removes all of it; what cannot be removed fails the next search.
     pub(crate) fn remove(&self) {
-        for pid in self.processes.iter().filter_map(|(pid, _)| Pid::from_raw(*pid)) {
+        for pid in self.processes.iter().filter_map(|process| Pid::from_raw(process.pid)) {
             if let Ok(process) = pidfd_open(pid, PidfdFlags::empty())
                 && kill_process(pid, Signal::KILL).is_ok()
             {
@@ -81,24 +91,30 @@ fn find_cgroups(folder: &Path, names: &BTreeSet<String>, found: &mut Vec<PathBuf
 }
 
 /// Living processes that have one of `marks` in their command line, working directory or mounts.
-fn processes(marks: &[String]) -> Vec<(i32, String)> {
+pub(super) fn processes(marks: &[String]) -> Vec<FoundProcess> {
     let own_mounts = fs::read_link("/proc/self/ns/mnt").expect("readable");
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").expect("readable").flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        if pid.unsigned_abs() == std::process::id() || has_ended(&entry.path()) {
-            continue;
-        }
-        let path = entry.path();
-        let mut traces = vec![read(&path.join("cmdline")).replace('\0', " ")];
-        traces.push(fs::read_link(path.join("cwd")).unwrap_or_default().display().to_string());
-        if fs::read_link(path.join("ns/mnt")).is_ok_and(|mounts| mounts != own_mounts) {
-            traces.extend(read(&path.join("mountinfo")).lines().map(str::to_owned));
-        }
-        let trace = traces.iter().find(|trace| marks.iter().any(|mark| trace.contains(mark.as_str())));
-        found.extend(trace.map(|trace| (pid, format!("{}: {trace}", traces[0]))));
+    let entries = fs::read_dir("/proc").expect("readable").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    pids.filter(|pid| pid.unsigned_abs() != std::process::id())
+        .filter_map(|pid| process(pid, marks, &own_mounts))
+        .collect()
+}
+
+fn process(pid: i32, marks: &[String], own_mounts: &Path) -> Option<FoundProcess> {
+    let path = PathBuf::from(format!("/proc/{pid}"));
+    if has_ended(&path) {
+        return None;
     }
-    found
+    let command = read(&path.join("cmdline")).replace('\0', " ");
+    let mut traces = vec![command.clone(), fs::read_link(path.join("cwd")).unwrap_or_default().display().to_string()];
+    if fs::read_link(path.join("ns/mnt")).is_ok_and(|mounts| mounts != own_mounts) {
+        traces.extend(read(&path.join("mountinfo")).lines().map(str::to_owned));
+    }
+    let trace = traces.into_iter().find(|trace| marks.iter().any(|mark| trace.contains(mark.as_str())))?;
+    let status = read(&path.join("status"));
+    let inner = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let is_first_inside = inner.is_some_and(|pids| pids.split_whitespace().skip(1).last() == Some("1"));
+    Some(FoundProcess { pid, command, is_first_inside, trace })
 }
 
 /// Empty for a process that is gone by now.

@@ -4,12 +4,13 @@ mod house;
 mod leftovers;
 mod nearby;
 mod running;
+mod terminal;
 mod transcript;
 mod wait;
 
 pub(crate) use house::{House, Who};
-pub(crate) use leftovers::Leftovers;
 pub(crate) use nearby::{Sandbox, words};
 pub(crate) use running::{Outcome, Running};
+pub(crate) use terminal::Terminal;
 pub(crate) use transcript::Transcript;
 pub(crate) use wait::{process_ends_within, until};

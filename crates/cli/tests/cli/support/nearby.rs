@@ -1,10 +1,10 @@
 //! A sandbox of a test, and what the test knows of it from outside.
 
 use super::house::House;
+use super::leftovers::{self, FoundProcess};
 use super::running::Outcome;
 use super::wait::until;
-use rustix::fd::OwnedFd;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
 
 /// Splits what stands between spaces, as a person types it. None of them can hold a space.
@@ -26,6 +26,11 @@ impl<'a> Sandbox<'a> {
         typed.extend(words(arguments));
         let id = house.run(&typed).succeeded().text().trim().to_owned();
         Self { house, id }
+    }
+
+    /// One that is being made elsewhere.
+    pub(crate) fn known(house: &'a House, id: &str) -> Self {
+        Self { house, id: id.to_owned() }
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -52,22 +57,22 @@ impl<'a> Sandbox<'a> {
         until("nothing is left", || self.house.leftovers().is_empty().then_some(()));
     }
 
-    /// The process that the file `name` in its folder tells of.
-    fn process(&self, name: &str) -> OwnedFd {
-        let text = std::fs::read_to_string(self.folder().join(name)).expect("a living sandbox has it");
-        let record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        let process = record.get("process").unwrap_or(&record);
-        let pid = process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        pidfd_open(pid.expect("a process"), PidfdFlags::empty()).expect("it lives")
-    }
-
     /// Kills the process outside that looks after it.
     pub(crate) fn kill_supervisor(&self) {
-        pidfd_send_signal(self.process("supervisor"), Signal::KILL).expect("it lives");
+        self.kill(|process| process.command.contains("local-supervisor"));
     }
 
     /// Kills the first process inside.
     pub(crate) fn kill_agent(&self) {
-        pidfd_send_signal(self.process("init"), Signal::KILL).expect("it lives");
+        self.kill(|process| process.is_first_inside);
+    }
+
+    /// Kills the process, once there is one.
+    fn kill(&self, is_it: impl Fn(&FoundProcess) -> bool) {
+        let mark = [self.id.clone()];
+        let pid = until("the process is there", || {
+            leftovers::processes(&mark).into_iter().find(|process| is_it(process)).map(|process| process.pid)
+        });
+        kill_process(Pid::from_raw(pid).expect("not 0"), Signal::KILL).expect("it lives");
     }
 }

@@ -1,12 +1,13 @@
 //! A process of a test, and what became of it.
 
-use super::wait::process_ends_within;
+use super::wait::{process_ends_within, until};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// No command of a test takes that long.
@@ -49,8 +50,8 @@ impl Outcome {
 pub(crate) struct Running {
     child: Child,
     process: OwnedFd,
-    stdout: Receiver<Vec<u8>>,
-    stderr: Receiver<Vec<u8>>,
+    stdout: Collected,
+    stderr: Collected,
 }
 
 impl Running {
@@ -65,17 +66,19 @@ impl Running {
             // A command that does not read all of it is no fault of the test's.
             std::thread::spawn(move || stdin.write_all(&input).is_ok());
         }
-        let stdout = collect(child.stdout.take().expect("piped"));
-        let stderr = collect(child.stderr.take().expect("piped"));
+        let stdout = Collected::from(child.stdout.take().expect("piped"));
+        let stderr = Collected::from(child.stderr.take().expect("piped"));
         Self { child, process, stdout, stderr }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
         pidfd_send_signal(&self.process, signal).expect("a child that is not reaped");
+    }
+
+    /// Waits until it has said that on its standard output.
+    #[track_caller]
+    pub(crate) fn says(&self, text: &str) {
+        until(text, || self.stdout.so_far().contains(text).then_some(()));
     }
 
     /// Whether it ends by itself within that time.
@@ -93,19 +96,44 @@ impl Running {
         let status = self.child.wait().expect("a child");
         let outcome = Outcome {
             status: status.code().or_else(|| status.signal().map(|number| 1000 + number)).expect("one of them"),
-            stdout: self.stdout.recv_timeout(PATIENCE).expect("nobody else holds its stdout"),
-            stderr: String::from_utf8_lossy(&self.stderr.recv_timeout(PATIENCE).expect("nor its stderr")).into_owned(),
+            stdout: self.stdout.to_the_end(),
+            stderr: String::from_utf8_lossy(&self.stderr.to_the_end()).into_owned(),
         };
         assert!(ended, "it did not end: {outcome:?}");
         outcome
     }
 }
 
-fn collect(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).map(|_| sender.send(bytes))
-    });
-    receiver
+/// What somebody writes, as far as it was written.
+pub(crate) struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    end: Receiver<()>,
+}
+
+impl Collected {
+    /// Reads on a thread of its own.
+    pub(crate) fn from(mut stream: impl Read + Send + 'static) -> Self {
+        let (sender, end) = channel();
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let collected = bytes.clone();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 64 * 1024];
+            // A terminal ends with an error.
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                collected.lock().expect("nobody panics").extend_from_slice(&buffer[..count]);
+            }
+            sender.send(())
+        });
+        Self { bytes, end }
+    }
+
+    /// What was written so far.
+    pub(crate) fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().expect("nobody panics")).into_owned()
+    }
+
+    fn to_the_end(&self) -> Vec<u8> {
+        self.end.recv_timeout(PATIENCE).expect("nobody else holds it");
+        std::mem::take(&mut self.bytes.lock().expect("nobody panics"))
+    }
 }

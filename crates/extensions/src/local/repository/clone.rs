@@ -27,6 +27,7 @@ pub(super) async fn into(
         Failure::new(ErrorKind::Precondition, "git cannot be given the path of the state directory, which is no text")
             .with_residue(Residue::Partial)
     })?;
+    workspace.take_back().doing("prepare the workspace").map_err(|fault| fault.failure(Residue::Partial))?;
     call.progress("clone", format!("cloning {}", without_password(url)));
     git(&["clone", "--quiet", "--no-hardlinks", "--", url, &path], url, call, control).await?;
     if let Some(reference) = reference {
@@ -35,7 +36,6 @@ pub(super) async fn into(
     if workspace.owner.is_none() {
         return Ok(());
     }
-    // Only now: git works in no folder of somebody else's.
     let given = tokio::task::spawn_blocking(move || {
         workspace.give(&workspace.file)?;
         give_tree(&workspace, &workspace.file)

@@ -114,8 +114,6 @@ impl Copy {
 
     fn copy_all(&mut self, forced: Vec<PathBuf>) -> Result<(), Stop> {
         let git = GitTree::of(&self.source);
-        let given = self.workspace.give(&self.workspace.file);
-        given.map_err(|error| Stop::Fault(self.workspace.path.clone(), error.into()))?;
         if git == GitTree::Linked {
             self.call.warn(format!(
                 "{} is linked to a repository elsewhere, so git will not work inside; give its repository as file:// URL \

@@ -1,0 +1,11 @@
+//! Tests of sandboxes that root makes.
+
+mod crash;
+mod faults;
+mod full_disk;
+mod journey;
+mod together;
+
+use crate::lifecycle::lifecycle_tests;
+
+lifecycle_tests!(crate::support::Who::Caller);

@@ -1,0 +1,5 @@
+//! Tests of sandboxes that an ordinary user makes.
+
+use crate::lifecycle::lifecycle_tests;
+
+lifecycle_tests!(crate::support::Who::User);
