@@ -57,8 +57,9 @@ impl Interrupts {
         let (sender, receiver) = unbounded_channel();
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(number) = heard.first {
-            // The receiver is there.
-            drop(sender.send(number));
+            if sender.send(number).is_err() {
+                tracing::debug!(number, "nobody hears a signal");
+            }
         }
         heard.taker = Some(sender);
         receiver

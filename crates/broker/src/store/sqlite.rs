@@ -20,8 +20,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SqliteStore {
     owner: OwnerId,
     clock: Arc<dyn Clock>,
-    writer: Worker,
-    reader: Worker,
+    worker: Worker,
 }
 
 impl StoreError {
@@ -63,8 +62,7 @@ impl SqliteStore {
         let owner = owner
             .parse()
             .map_err(|_| StoreError::Corrupt { path: shown.clone(), source: rusqlite::Error::InvalidQuery })?;
-        let reader = Worker::start("store-reader", connect(path, &shown)?)?;
-        Ok(Self { owner, clock, writer: Worker::start("store-writer", connection)?, reader })
+        Ok(Self { owner, clock, worker: Worker::start("store", connection)? })
     }
 
     fn now_milliseconds(&self) -> i64 {
@@ -79,7 +77,7 @@ fn connect(path: &Path, shown: &str) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         // Whoever opens the store first reads the whole log: keep it short.
-        connection.pragma_update(None, "wal_autocheckpoint", 100)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 250)?;
         connection.pragma_update(None, "foreign_keys", true)
     };
     set().map_err(|error| StoreError::from_database(error, shown))?;
@@ -293,7 +291,7 @@ impl Store for SqliteStore {
 
     async fn insert(&self, record: &Record, events: Vec<NewEvent>) -> Result<(), StoreError> {
         let (record, now) = (record.clone(), self.now_milliseconds());
-        self.writer
+        self.worker
             .run(move |connection| {
                 let transaction = immediate(connection)?;
                 insert_record(&transaction, &record)?;
@@ -305,7 +303,7 @@ impl Store for SqliteStore {
 
     async fn write(&self, expected_epoch: i64, record: &Record, events: Vec<NewEvent>) -> Result<(), StoreError> {
         let (record, now) = (record.clone(), self.now_milliseconds());
-        self.writer
+        self.worker
             .run(move |connection| {
                 let transaction = immediate(connection)?;
                 update_record(&transaction, expected_epoch, &record)?;
@@ -317,7 +315,7 @@ impl Store for SqliteStore {
 
     async fn log(&self, sandbox_id: &SandboxId, events: Vec<NewEvent>) -> Result<(), StoreError> {
         let (sandbox_id, now) = (sandbox_id.clone(), self.now_milliseconds());
-        self.writer
+        self.worker
             .run(move |connection| {
                 let transaction = immediate(connection)?;
                 append(&transaction, now, &sandbox_id, &events)?;
@@ -328,7 +326,7 @@ impl Store for SqliteStore {
 
     async fn sight(&self, extension: &ExtensionId, seen: Vec<Listed>) -> Result<Vec<Sighting>, StoreError> {
         let (extension, now) = (extension.clone(), self.now_milliseconds());
-        self.writer
+        self.worker
             .run(move |connection| {
                 let transaction = immediate(connection)?;
                 record_sightings(&transaction, &extension, &seen, now)?;
@@ -341,7 +339,7 @@ impl Store for SqliteStore {
 
     async fn get(&self, sandbox_id: &SandboxId) -> Result<Option<Record>, StoreError> {
         let sandbox_id = sandbox_id.clone();
-        self.reader
+        self.worker
             .run(move |connection| {
                 let document: Option<String> = connection
                     .prepare_cached("SELECT document FROM sandboxes WHERE sandbox_id = ?1")?
@@ -354,7 +352,7 @@ impl Store for SqliteStore {
 
     async fn get_by_key(&self, key: &str) -> Result<Option<Record>, StoreError> {
         let key = key.to_owned();
-        self.reader
+        self.worker
             .run(move |connection| {
                 let found = connection
                     .prepare_cached("SELECT sandbox_id, document FROM sandboxes WHERE idempotency_key = ?1")?
@@ -370,17 +368,17 @@ impl Store for SqliteStore {
             return Ok(Vec::new());
         }
         let text = text.to_owned();
-        self.reader.run(move |connection| Ok(find_ids(connection, &text)?)).await
+        self.worker.run(move |connection| Ok(find_ids(connection, &text)?)).await
     }
 
     async fn list(&self, filter: &RecordFilter) -> Result<Vec<Record>, StoreError> {
         let filter = filter.clone();
-        let documents = self.reader.run(move |connection| Ok(list_documents(connection, &filter)?)).await?;
+        let documents = self.worker.run(move |connection| Ok(list_documents(connection, &filter)?)).await?;
         documents.iter().map(|(id, document)| decode(id, document)).collect()
     }
 
     async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
         let filter = filter.clone();
-        self.reader.run(move |connection| Ok(list_events(connection, &filter)?)).await
+        self.worker.run(move |connection| Ok(list_events(connection, &filter)?)).await
     }
 }

@@ -8,6 +8,9 @@ use sandboxer_agent::{CommandLimits, Listen, Options};
 use std::fs::File;
 use std::io::{self, Seek, Write};
 
+/// Where the host hands crashes to a program of its own, outside and as root, no other limit keeps the kernel from it.
+const NO_CORE_DUMP: u64 = 1;
+
 /// Writes the options into memory that a descriptor stands for. All descriptors keep their numbers in the agent.
 pub(crate) fn write(
     specification: &Specification,
@@ -18,7 +21,8 @@ pub(crate) fn write(
     let mut options = Options::new(Listen::InheritedFd(socket.as_raw_fd()), USER);
     options.init = true;
     options.commands_cgroup_fds = joins.iter().map(AsRawFd::as_raw_fd).collect();
-    options.command_rlimits = CommandLimits { nproc: processes_per_user, ..CommandLimits::default() };
+    options.command_rlimits =
+        CommandLimits { nproc: processes_per_user, core: Some(NO_CORE_DUMP), ..CommandLimits::default() };
     options.workdir = Some(specification.workdir.clone());
     options.environment.clone_from(&specification.environment);
     let mut file = File::from(rustix::fs::memfd_create(c"agent-options", MemfdFlags::CLOEXEC)?);

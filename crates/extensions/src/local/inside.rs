@@ -26,8 +26,6 @@ pub(crate) struct Inside {
     pub(crate) log: OwnedFd,
     /// What it is to see as `/`.
     pub(crate) plan: root_file_system::Plan,
-    /// Whether it has a network of its own.
-    pub(crate) own_network: bool,
     /// System calls that are refused.
     pub(crate) filters: [BpfProgram; 2],
     /// The agent's program.
@@ -72,12 +70,12 @@ fn try_become_agent(inside: Inside) -> Result<Infallible, Fault> {
     die_with_supervisor(&inside.go)?;
     sys::unblock_all_signals().doing("let signals through")?;
     rustix::system::sethostname(inside.plan.hostname.as_bytes()).doing("set the host name")?;
-    if inside.own_network {
+    if !inside.plan.host_network {
         sys::bring_loopback_up().doing("bring the loopback interface up")?;
     }
     root_file_system::build(&inside.plan)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    privileges::give_up(inside.plan.has_root, &inside.filters)?;
+    privileges::give_up(inside.plan.has_root, inside.plan.host_network, &inside.filters)?;
     for descriptor in inside.inherited.iter().chain([&inside.options]) {
         rustix::io::fcntl_setfd(descriptor, FdFlags::empty()).doing("hand a descriptor to the agent")?;
     }

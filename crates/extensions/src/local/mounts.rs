@@ -101,6 +101,9 @@ pub(crate) fn enter_root() -> Result<(), Fault> {
 
 /// Makes a folder unless it is there, with the ones above it.
 pub(crate) fn make_folder(path: &Path) -> Result<(), Fault> {
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
     match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(Errno::NOENT) => {

@@ -1,7 +1,7 @@
 //! What the agent may still do, and nothing that commands may.
 
 use super::failure::{Doing, Fault};
-use super::seccomp;
+use super::{seccomp, sys};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use seccompiler::BpfProgram;
 
@@ -17,13 +17,22 @@ const OF_THE_AGENT: CapabilitySet = CapabilitySet::SETUID
     .union(CapabilitySet::DAC_OVERRIDE);
 
 /// Gives up everything but what the agent needs, for good, this process's descendants included.
-pub(crate) fn give_up(is_root_inside: bool, filters: &[BpfProgram; 2]) -> Result<(), Fault> {
+pub(crate) fn give_up(is_root_inside: bool, host_network: bool, filters: &[BpfProgram; 2]) -> Result<(), Fault> {
     let keep = if is_root_inside { OF_THE_AGENT } else { CapabilitySet::empty() };
     shrink_bounding_set(keep)?;
     let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
     rustix::thread::set_capabilities(None, sets).doing("give up capabilities")?;
     rustix::thread::set_no_new_privs(true).doing("give up gaining privileges")?;
+    if host_network && can_leave_abstract_sockets_alone() {
+        sys::leave_abstract_sockets_alone().doing("leave the host's abstract sockets alone")?;
+    }
     seccomp::apply(filters).doing("filter system calls")
+}
+
+/// Whether a sandbox on the host's network can be kept from the host's abstract sockets. They belong to the network though
+/// they are not of it: a desktop's windows and its message bus are reached by them.
+pub(crate) fn can_leave_abstract_sockets_alone() -> bool {
+    sys::landlock_version() >= 6
 }
 
 /// Empties the set that a program of root's could take capabilities from, so that no command ever has one, whoever it runs

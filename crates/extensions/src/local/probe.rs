@@ -4,7 +4,7 @@ mod cgroup;
 mod namespace;
 
 use super::entry::SUPERVISOR_ARGUMENT;
-use super::uid_range;
+use super::{privileges, uid_range};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -56,7 +56,7 @@ impl Finding {
 /// Looks at the machine. What could disturb this process is tried in another one: `executable`, which must dispatch to
 /// [`supervise`](super::supervise). Blocks for some milliseconds.
 pub fn probe(executable: &Path) -> Vec<Finding> {
-    let mut findings = vec![kernel(), process_descriptors(), filters(), program(executable), user_ids()];
+    let mut findings = vec![kernel(), process_descriptors(), filters(), program(executable), user_ids(), sockets()];
     findings.extend(cgroup::findings());
     let tried = try_elsewhere(executable);
     findings.extend(tried.unwrap_or_else(|error| {
@@ -130,6 +130,16 @@ fn program(executable: &Path) -> Finding {
             Finding::missing(name, "sandboxes' users may not execute the program", fix)
         }
         Err(error) => Finding::missing(name, error.to_string(), "reinstall sandboxer"),
+    }
+}
+
+fn sockets() -> Finding {
+    let name = "landlock";
+    if privileges::can_leave_abstract_sockets_alone() {
+        Finding::ok(name, "a sandbox on the host's network is kept from the host's abstract sockets")
+    } else {
+        let detail = "a sandbox on the host's network can connect to the host's abstract sockets";
+        Finding::degraded(name, detail, "use Linux 6.12 or newer with landlock among its security modules")
     }
 }
 

@@ -30,7 +30,8 @@ impl ProcessName {
         let Some(pid) = Pid::from_raw(self.pid) else { return Ok(None) };
         let descriptor = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(descriptor) => descriptor,
-            Err(Errno::SRCH) => return Ok(None),
+            // Older kernels say of one that is just being reaped that it leads no group of threads.
+            Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         // Asked after the descriptor was opened, so the answer is about the process it stands for, or about none.

@@ -19,13 +19,16 @@ use super::remove_tree;
 use super::root_file_system::{Exposed, Plan};
 use super::sys::{self, Forked};
 use super::watch::{self, End, Watch};
-use super::{mounts, seccomp};
+use super::{mounts, privileges, seccomp};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
 use sandboxer_types::{CleanupReport, ErrorKind, Failure, Residue};
 use std::error::Error;
 use std::os::unix::net::{UnixListener, UnixStream};
+
+const ABSTRACT_SOCKETS: &str = "with `network: host`, abstract sockets of the host can be connected to: Linux 6.12 and \
+                                newer can prevent it";
 
 /// Runs as a supervisor. Returns at once in the process that was started, and at the sandbox's end in the one that
 /// supervises: it has no parent that would have to reap it.
@@ -116,8 +119,10 @@ impl Supervisor {
 
     fn make(&mut self, log: OwnedFd) -> Result<Init, Fault> {
         let process = ProcessName::of(rustix::process::getpid()).doing("look at this process")?;
+        let reachable = self.specification.host_network && !privileges::can_leave_abstract_sockets_alone();
         let record = |cgroups: &Cgroups| {
-            let (cgroups, limits_unenforced) = (cgroups.paths(), cgroups.unenforced().to_vec());
+            let (cgroups, mut limits_unenforced) = (cgroups.paths(), cgroups.unenforced().to_vec());
+            limits_unenforced.extend(reachable.then(|| ABSTRACT_SOCKETS.to_owned()));
             Record::Supervisor(SupervisorRecord { process, cgroups, limits_unenforced })
         };
         self.folder.record(&record(&self.cgroups)).doing("write the supervisor down")?;
@@ -146,13 +151,11 @@ impl Supervisor {
             .doing("open the agent's program")?;
         let mut inherited = joins;
         inherited.push(agent);
-        let own_network = !specification.host_network;
         namespaces::start(&self.folder, identities, specification.host_network, |go, fault| Inside {
             go,
             fault,
             log,
             plan,
-            own_network,
             filters,
             program,
             options,

@@ -135,6 +135,34 @@ pub(crate) fn unblock_all_signals() -> io::Result<()> {
     }
 }
 
+/// Which version of landlock the kernel speaks; 0 for none.
+pub(crate) fn landlock_version() -> i64 {
+    const VERSION: u32 = 1;
+    let nothing = std::ptr::null::<libc::c_void>();
+    // SAFETY: without attributes and with this flag the call only answers a number.
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0_usize, VERSION) }.max(0)
+}
+
+/// Keeps this process and all that follow from it from connecting to abstract sockets of anybody else's. Needs version 6.
+pub(crate) fn leave_abstract_sockets_alone() -> io::Result<()> {
+    /// Handled file rights, handled network rights, and what is kept to the process's own domain.
+    const ABSTRACT_SOCKETS: [u64; 3] = [0, 0, 1];
+    // SAFETY: the attributes outlive the call, which only reads them.
+    let rules = check(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            ABSTRACT_SOCKETS.as_ptr(),
+            size_of_val(&ABSTRACT_SOCKETS),
+            0_u32,
+        )
+    })?;
+    let rules = i32::try_from(rules).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made the descriptor, which nobody else owns.
+    let rules = unsafe { OwnedFd::from_raw_fd(rules) };
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0_u32) }).map(drop)
+}
+
 /// Brings the loopback interface of this network namespace up.
 pub(crate) fn bring_loopback_up() -> io::Result<()> {
     let socket = rustix::net::socket_with(

@@ -4,9 +4,9 @@ use crate::support::{Lab, recorded, request, trial};
 use libtest_mimic::Trial;
 use sandboxer_extensions::local::{LocalExtension, LocalSettings};
 use sandboxer_sdk::{Call, SandboxExtension};
-use sandboxer_types::{HostId, OwnerId, SandboxId};
+use sandboxer_types::{Handle, HostId, OwnerId, SandboxId};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 /// The first argument that makes the test binary a broker that makes one sandbox and then waits to be killed.
@@ -14,8 +14,6 @@ pub(crate) const BROKER_ARGUMENT: &str = "broker";
 
 const SEED: u64 = 0x5EED_0001;
 const ROUNDS: u32 = 120;
-/// Longer than a create takes, on a busy machine too, so that some are complete.
-const LATEST_MICROSECONDS: u64 = 16_000;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![trial("killed_at_any_instant_everything_can_be_removed", killed_at_any_instant_everything_can_be_removed)]
@@ -43,6 +41,31 @@ pub(crate) fn broker(words: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// How long it takes on this machine, as busy as it is, until a sandbox is complete: the start of the broker included.
+async fn time_of_a_create(lab: &Lab) -> Duration {
+    let id: SandboxId = "timed".parse().expect("valid");
+    let start = std::time::Instant::now();
+    let mut broker = start_broker(lab, &id, Path::new(""));
+    while recorded(&lab.root.join(id.as_str()), "init").is_none() {
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+    let handle = Handle::minimal(&id, &HostId::localhost());
+    lab.extension.wait_ready(&lab.call(&id), &handle).await.expect("is ready");
+    let span = start.elapsed();
+    broker.kill().and_then(|()| broker.wait()).expect("is killed");
+    assert!(lab.remove(&id).await.complete);
+    span
+}
+
+fn start_broker(lab: &Lab, id: &SandboxId, repository: &Path) -> Child {
+    Command::new("/proc/self/exe")
+        .arg(BROKER_ARGUMENT)
+        .args([lab.root.as_os_str(), lab.owner.as_str().as_ref(), id.as_str().as_ref(), repository.as_os_str()])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("starts")
+}
+
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
 
@@ -60,12 +83,13 @@ async fn killed_at_any_instant_everything_can_be_removed() {
     for number in 0..200 {
         std::fs::write(repository.join(number.to_string()), "content").expect("written");
     }
+    let latest = 1 + u64::try_from(time_of_a_create(&lab).await.as_micros()).expect("short") * 3 / 2;
     let mut numbers = Numbers(SEED);
     let mut found = 0;
     for round in 0..ROUNDS {
         let id: SandboxId = format!("crash-{round}").parse().expect("valid");
         let copied = if round % 3 == 0 { repository.as_path() } else { Path::new("") };
-        let delay = Duration::from_micros(numbers.below(LATEST_MICROSECONDS));
+        let delay = Duration::from_micros(numbers.below(latest));
         let victim = numbers.below(3);
         kill_a_create(&lab, &id, copied, delay, victim).await;
         let listed = lab.extension.list().expect("offered").list(&lab.call(&id), &HostId::localhost()).await;
@@ -79,12 +103,7 @@ async fn killed_at_any_instant_everything_can_be_removed() {
 }
 
 async fn kill_a_create(lab: &Lab, id: &SandboxId, repository: &Path, delay: Duration, victim: u64) {
-    let mut broker = Command::new("/proc/self/exe")
-        .arg(BROKER_ARGUMENT)
-        .args([lab.root.as_os_str(), lab.owner.as_str().as_ref(), id.as_str().as_ref(), repository.as_os_str()])
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("starts");
+    let mut broker = start_broker(lab, id, repository);
     tokio::time::sleep(delay).await;
     broker.kill().expect("is killed");
     broker.wait().expect("is reaped");

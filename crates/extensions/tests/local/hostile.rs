@@ -91,6 +91,17 @@ fn read_agent() -> libc::c_long {
     }
 }
 
+/// The first argument that makes the test binary connect to an abstract socket and print the error it got, or 0.
+pub(crate) const CONNECT_ARGUMENT: &str = "connect-abstract";
+
+pub(crate) fn connect(words: &[String]) -> ExitCode {
+    use std::os::linux::net::SocketAddrExt;
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&words[0]).expect("valid");
+    let error = std::os::unix::net::UnixStream::connect_addr(&address).err();
+    let number = error.and_then(|error| error.raw_os_error()).unwrap_or(0);
+    if writeln!(io::stdout(), "{number}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 pub(crate) fn main() -> ExitCode {
     for (name, attempt) in ATTEMPTS {
         let result = attempt();

@@ -3,6 +3,7 @@
 use crate::hostile;
 use crate::support::{Lab, request_with, trial};
 use libtest_mimic::Trial;
+use sandboxer_sdk::SandboxExtension;
 use std::collections::BTreeMap;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -167,10 +168,20 @@ async fn the_host_network_is_there_when_asked_for() {
     let lab = Lab::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
     let port = listener.local_addr().expect("has one").port();
-    let sandbox = lab.make_from(request_with("connected", r#"{"network": "host"}"#)).await;
+    let program = std::env::current_exe().expect("known");
+    let program = program.display();
+    let profile = format!(r#"{{"network": "host", "expose": [{{"path": "{program}", "mode": "ro"}}]}}"#);
+    let sandbox = lab.make_from(request_with("connected", &profile)).await;
     let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected");
     let request = sandboxer_reach::ExecRequest::new(["/bin/bash", "-c", &script]);
     assert_eq!(crate::support::run(&sandbox.session().await, request).await.1, "connected\n");
+    // Sockets that only happen to be named in the same network are not a network.
+    let name = format!("sandboxer-host-{}", std::process::id());
+    let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).expect("valid")).expect("listens");
+    let (_, output) = sandbox.run(&format!("{program} {} {name}", hostile::CONNECT_ARGUMENT)).await;
+    let answered = lab.extension.wait_ready(&lab.call(&sandbox.id), &sandbox.handle).await.expect("is ready");
+    let expected = if answered.limits_unenforced.is_empty() { libc::EPERM } else { 0 };
+    assert_eq!(output.trim(), expected.to_string());
     assert!(sandbox.remove().await.complete);
 }
 

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Some(local::SUPERVISOR_ARGUMENT) => return local::supervise(&words[2..]),
         Some(local::AGENT_ARGUMENT) => return local::agent_inside(&words[2..]),
         Some(hostile::ARGUMENT) => return hostile::main(),
+        Some(hostile::CONNECT_ARGUMENT) => return hostile::connect(&words[2..]),
         Some(crash::BROKER_ARGUMENT) => return crash::broker(&words[2..]),
         Some(bench::ARGUMENT) => return bench::main(&words[2..]),
         _ => {}

@@ -148,7 +148,7 @@ pub(crate) async fn run(session: &AgentSession, request: ExecRequest) -> (i32, S
 fn record(folder: &Path, name: &str) -> Option<serde_json::Value> {
     let text = std::fs::read_to_string(folder.join("journal")).ok()?;
     let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    records.filter_map(|record| record.get(name).cloned()).last()
+    records.filter_map(|record| record.get(name).cloned()).next_back()
 }
 
 /// A process that a sandbox's journal names.

@@ -1,7 +1,6 @@
-//! A disk that is full, and a state directory that cannot be written.
+//! A disk that is full.
 
-use crate::support::{House, Running, Sandbox, Transcript, Who};
-use std::os::unix::fs::PermissionsExt;
+use crate::support::{House, Transcript, Who};
 use std::path::PathBuf;
 
 /// A state directory on a small disk of its own, in a mount namespace that ends with this.
@@ -70,39 +69,4 @@ fn a_full_disk_loses_nothing() {
     transcript.run(&["rm", "before", "after"]).succeeded();
     transcript.run(&["ls", "--all"]).succeeded();
     transcript.matches("full-disk");
-    let _ = Sandbox::known(&house, "none");
-    let _ = Running::start;
-}
-
-#[test]
-fn a_state_directory_that_cannot_be_written_is_said() {
-    let house = House::new(Who::User);
-    let sandbox = Sandbox::create(&house, "local --name before");
-    let mode = |mode| std::fs::set_permissions(house.state(), std::fs::Permissions::from_mode(mode)).expect("there");
-    mode(0o500);
-    std::fs::set_permissions(house.state().join("processes"), std::fs::Permissions::from_mode(0o500)).expect("there");
-    let mut transcript = Transcript::new(&house);
-    for arguments in [&["ls"][..], &["create", "local"], &["rm", "before"]] {
-        transcript.run(arguments);
-    }
-    mode(0o700);
-    std::fs::set_permissions(house.state().join("processes"), std::fs::Permissions::from_mode(0o700)).expect("there");
-    transcript.note("it can be written again");
-    transcript.run(&["ls"]).succeeded();
-    sandbox.remove();
-    transcript.matches("read-only-state");
-}
-
-#[test]
-fn a_state_directory_of_somebody_else_is_said() {
-    let house = House::new(Who::User);
-    let mut transcript = Transcript::new(&house);
-    std::os::unix::fs::chown(house.state(), Some(0), Some(0)).expect("root");
-    for mode in [0o755, 0o700] {
-        std::fs::set_permissions(house.state(), std::fs::Permissions::from_mode(mode)).expect("root");
-        transcript.note(&format!("root's alone, mode {mode:o}"));
-        transcript.run(&["ls"]).ended_with(6);
-        transcript.run(&["run", "--", "true"]).ended_with(125);
-    }
-    transcript.matches("somebody-elses-state");
 }

@@ -1,6 +1,7 @@
 //! Tests of sandboxes that root makes.
 
 mod crash;
+mod docs;
 mod faults;
 mod full_disk;
 mod journey;

@@ -81,10 +81,6 @@ impl House {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn program(&self) -> &Path {
-        &self.program
-    }
-
     pub(crate) fn state(&self) -> PathBuf {
         self.path("state")
     }

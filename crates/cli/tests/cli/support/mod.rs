@@ -13,4 +13,4 @@ pub(crate) use nearby::{Sandbox, words};
 pub(crate) use running::{Outcome, Running};
 pub(crate) use terminal::Terminal;
 pub(crate) use transcript::Transcript;
-pub(crate) use wait::{process_ends_within, until};
+pub(crate) use wait::until;

@@ -3,9 +3,10 @@
 use super::house::House;
 use super::leftovers::{self, FoundProcess};
 use super::running::Outcome;
-use super::wait::until;
-use rustix::process::{Pid, Signal, kill_process};
+use super::wait::{process_ends_within, until};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Splits what stands between spaces, as a person types it. None of them can hold a space.
 pub(crate) fn words(text: &str) -> Vec<&str> {
@@ -67,12 +68,16 @@ impl<'a> Sandbox<'a> {
         self.kill(|process| process.is_first_inside);
     }
 
-    /// Kills the process, once there is one.
+    /// Kills the process, once there is one, and waits for its end.
     fn kill(&self, is_it: impl Fn(&FoundProcess) -> bool) {
         let mark = [self.id.clone()];
         let pid = until("the process is there", || {
             leftovers::processes(&mark).into_iter().find(|process| is_it(process)).map(|process| process.pid)
         });
-        kill_process(Pid::from_raw(pid).expect("not 0"), Signal::KILL).expect("it lives");
+        let pid = Pid::from_raw(pid).expect("not 0");
+        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        if kill_process(pid, Signal::KILL).is_ok() {
+            assert!(process_ends_within(&process, Duration::from_secs(10)), "not even this ends it");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::house::House;
 use super::running::Collected;
-use super::wait::{process_ends_within, until};
+use super::wait::{process_ends_within, until_or};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -53,12 +53,9 @@ impl Terminal {
     /// Waits until the screen has shown that.
     #[track_caller]
     pub(crate) fn shows(&self, text: &str) {
-        let mut seen = String::new();
-        let shown = || {
-            seen = self.screen.so_far();
-            seen.contains(text).then_some(())
-        };
-        until(&format!("the screen shows {text:?}"), shown);
+        let deadline = Duration::from_secs(60);
+        let shown = until_or(deadline, || self.screen.so_far().contains(text).then_some(()));
+        assert!(shown.is_some(), "no {text:?} on the screen:\n{}", self.screen.so_far());
     }
 
     pub(crate) fn screen(&self) -> String {

@@ -10,14 +10,15 @@ use super::running::Outcome;
 use std::path::PathBuf;
 
 /// What differs from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 9] = [
+const FILTERS: [(&str, &str); 10] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
     (r"(supervisor|first process|process|pid) \d+", "$1 [PID]"),
     (r"own[0-9a-z]{26}", "[OWNER]"),
     // One controller a line with the first version of control groups, one line for all with the second.
     (r"cgroup /sys/fs/cgroup/[^ \n]*?/sandboxer/", "cgroup [CGROUP]/"),
-    (r"(  removed: cgroup [^\n]+\n)(  removed: cgroup [^\n]+\n)+", "$1"),
-    (r"(  already absent: cgroup [^\n]+\n)(  already absent: cgroup [^\n]+\n)+", "$1"),
+    (r"(?m)^(\S* +removed: cgroup [^\n]+\n)(\S* +removed: cgroup [^\n]+\n)+", "$1"),
+    (r"(?m)^(\S* +already absent: cgroup [^\n]+\n)(\S* +already absent: cgroup [^\n]+\n)+", "$1"),
+    (r"/\.tmp\w+", "/[TEMPORARY]"),
     (r"(?m)^(\[SUFFIX-\d+\]  .*)  \d+s  (in \S+|now|-)", "$1  [AGE]  [EXPIRES]"),
     (r"sandboxer-test-\w+", "[TEMPORARY]"),
     (r#""(sequence)": \d+"#, r#""$1": [N]"#),

@@ -11,13 +11,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// Looks until there is an answer. Panics with `what` when none comes.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+#[track_caller]
+pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_or(PATIENCE, look).unwrap_or_else(|| panic!("it did not come to this: {what}"))
+}
+
+/// Looks until there is an answer, or until that time is over.
+pub(crate) fn until_or<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + limit;
     loop {
-        if let Some(answer) = look() {
+        let answer = look();
+        if answer.is_some() || Instant::now() >= deadline {
             return answer;
         }
-        assert!(Instant::now() < deadline, "it did not come to this: {what}");
         poll(&mut [], INTERVAL);
     }
 }

@@ -60,3 +60,49 @@ fn limit(controller: Controller, resources: &Resources) -> Limit {
     };
     Limit { controller, files }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::hierarchies::Hierarchy;
+    use super::*;
+    use sandboxer_types::ByteSize;
+
+    /// Groups as plain folders: `name` passes on the controllers that are given.
+    fn make(mount: &Path, name: &str, passed_on: &str) {
+        std::fs::create_dir_all(mount.join(name)).unwrap();
+        std::fs::write(mount.join(name).join("cgroup.subtree_control"), passed_on).unwrap();
+        std::fs::write(mount.join(name).join("cgroup.procs"), "").unwrap();
+    }
+
+    #[test]
+    fn the_nearest_group_that_passes_everything_on_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        make(folder.path(), "", "cpu memory pids");
+        make(folder.path(), "user", "cpu memory pids\n");
+        make(folder.path(), "user/own", "");
+        // Whoever is in a group cannot switch anything on: here, because the file is not there.
+        std::fs::remove_file(folder.path().join("user/own/cgroup.subtree_control")).unwrap();
+        let hierarchy =
+            Hierarchy { mount: folder.path().to_owned(), own: folder.path().join("user/own"), controllers: Vec::new() };
+        let hierarchies = Hierarchies { version_1: Vec::new(), version_2: Some(hierarchy) };
+        let resources = Resources { memory: Some(ByteSize::bytes(4096)), pids: Some(7), ..Resources::default() };
+        let names = ["sandboxer", "own1", "a"].map(str::to_owned);
+        let asked = [Controller::Memory, Controller::Pids];
+        let group = group(&hierarchies, &asked, &resources, &names).expect("is found");
+        assert_eq!(group.path(), folder.path().join("user/sandboxer/own1/a"));
+        let files: Vec<_> = group.limits.iter().flat_map(|limit| &limit.files).map(|file| file.1.as_str()).collect();
+        assert_eq!(files, ["4096", "0", "7"]);
+        assert!(super::group(&hierarchies, &[], &resources, &names).is_none());
+    }
+
+    #[test]
+    fn only_what_is_missing_is_switched_on() {
+        let folder = tempfile::tempdir().unwrap();
+        make(folder.path(), "", "cpu");
+        let resources = Resources { cpus: Some(0.5), pids: Some(7), ..Resources::default() };
+        let limits = [Controller::Cpu, Controller::Pids].map(|controller| limit(controller, &resources));
+        switch_on(folder.path(), &limits).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join("cgroup.subtree_control")).unwrap(), "+pids");
+        assert_eq!(limits[0].files[0].1, "50000 100000");
+    }
+}
