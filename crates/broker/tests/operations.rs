@@ -1,6 +1,6 @@
 //! What the operations promise beyond surviving crashes.
 
-use sandboxer_broker::store::{SqliteStore, StoreError};
+use sandboxer_broker::store::{SqliteStore, Store, StoreError};
 use sandboxer_broker::{Broker, Context, Control, ListFilter, OrphanSearch};
 use sandboxer_sdk::{SystemClock, SystemIds};
 use sandboxer_testing::{Ended, Fault, Machine, Verb};
@@ -109,6 +109,24 @@ async fn what_was_ambiguous_once_is_not_cleared_by_a_later_word() {
     })
     .await;
     assert!(machine.world.inventory().is_empty(), "the first attempt's sandbox was torn down");
+}
+
+#[tokio::test]
+async fn a_process_that_was_given_up_can_no_longer_write() {
+    let machine = Machine::new().expect("a folder");
+    with(&machine, async |b: &Broker| {
+        let context = Context::default();
+        let id = b.create(machine.request(), true, &context).await.expect("made").sandbox_id;
+        // A process that read the record now, and then was away for a while …
+        let store = SqliteStore::open(&machine.store_path(), machine.clock.clone(), &SystemIds).expect("opens");
+        let stale = store.get(&id).await.expect("readable").expect("known");
+        // … in which another one removed the sandbox.
+        b.remove(&id, &context).await.expect("removed");
+        let written = store.write(stale.epoch, &stale, Vec::new()).await;
+        assert!(matches!(written, Err(StoreError::LostOwnership(lost)) if lost == id));
+        assert_eq!(b.show(&id).await.expect("known").state, State::Gone);
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -56,10 +56,10 @@ impl Interrupts {
     pub(crate) fn take(&self) -> UnboundedReceiver<i32> {
         let (sender, receiver) = unbounded_channel();
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = heard.first {
-            if sender.send(number).is_err() {
-                tracing::debug!(number, "nobody hears a signal");
-            }
+        if let Some(number) = heard.first
+            && sender.send(number).is_err()
+        {
+            tracing::debug!(number, "nobody hears a signal");
         }
         heard.taker = Some(sender);
         receiver

@@ -43,7 +43,6 @@ pub(crate) fn catalog(config: &Config) -> CommandResult<Catalog> {
 pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine> {
     config.prepare_state()?;
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    let store = SqliteStore::open(&config.store(), clock.clone(), ids.as_ref()).map_err(Failure::from)?;
     let process = ProcessId(ids.fresh().to_string().to_ascii_lowercase());
     let lock = if only_looks {
         None
@@ -51,6 +50,7 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         let taken = ProcessLock::take(&config.processes(), process.clone());
         Some(taken.map_err(|error| local_fault("take a lock in the state directory", &error))?)
     };
+    let store = SqliteStore::open(&config.store(), clock.clone(), ids.as_ref()).map_err(Failure::from)?;
     let local = LocalExtension::new(LocalSettings {
         root: config.local(),
         executable: "/proc/self/exe".into(),

@@ -33,6 +33,7 @@ use crate::interrupt::Interrupts;
 use crate::ui::{Output, ProgressLine};
 use crate::wiring::{Engine, engine};
 use sandboxer_broker::{Context, Control};
+use sandboxer_types::{ErrorKind, Failure, Residue};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +120,12 @@ async fn dispatch(session: &Session<'_>, command: Command) -> CommandResult<Exit
         Command::Show(arguments) => show::show(session, &arguments).await,
         Command::Exec(arguments) => exec::exec(session, arguments).await,
         Command::Shell(arguments) => shell::shell(session, arguments).await,
-        Command::Cp(arguments) => cp::cp(session, &arguments).await,
+        Command::Cp(arguments) => tokio::select! {
+            copied = cp::cp(session, &arguments) => copied,
+            () = session.interrupts.cancel.cancelled() => Err(Failure::new(ErrorKind::Cancelled, "the copy was broken off")
+                .with_residue(Residue::None)
+                .into()),
+        },
         Command::Logs(arguments) => logs::logs(session, &arguments).await,
         Command::Events(arguments) => events::events(session, &arguments).await,
         Command::Extend(arguments) => extend::extend(session, &arguments).await,

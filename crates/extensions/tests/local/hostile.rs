@@ -91,13 +91,19 @@ fn read_agent() -> libc::c_long {
     }
 }
 
-/// The first argument that makes the test binary connect to an abstract socket and print the error it got, or 0.
+/// The first argument that makes the test binary connect to an address, or to an abstract socket by name, and print the
+/// error it got, or 0.
 pub(crate) const CONNECT_ARGUMENT: &str = "connect-abstract";
 
 pub(crate) fn connect(words: &[String]) -> ExitCode {
     use std::os::linux::net::SocketAddrExt;
-    let address = std::os::unix::net::SocketAddr::from_abstract_name(&words[0]).expect("valid");
-    let error = std::os::unix::net::UnixStream::connect_addr(&address).err();
+    let error = match words[0].parse::<std::net::SocketAddr>() {
+        Ok(address) => std::net::TcpStream::connect(address).err(),
+        Err(_) => {
+            let address = std::os::unix::net::SocketAddr::from_abstract_name(&words[0]).expect("valid");
+            std::os::unix::net::UnixStream::connect_addr(&address).err()
+        }
+    };
     let number = error.and_then(|error| error.raw_os_error()).unwrap_or(0);
     if writeln!(io::stdout(), "{number}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

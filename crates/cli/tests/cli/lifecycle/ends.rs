@@ -73,6 +73,20 @@ pub(crate) fn an_interrupted_run_ends_its_command_and_leaves_nothing(who: Who) {
     }
 }
 
+pub(crate) fn an_interrupted_copy_leaves_nothing_half_done(who: Who) {
+    let house = House::new(who);
+    let sandbox = Sandbox::create(&house, "local");
+    sandbox.sh("truncate -s 8G large").succeeded();
+    let here = || std::fs::read_dir(house.work()).expect("ours").flatten().next();
+    let running = house.start(&["cp", &format!("{}:large", sandbox.id), "."]);
+    until("the copy has begun", || here().filter(|entry| entry.metadata().is_ok_and(|file| file.len() > 0)));
+    running.signal(Signal::INT);
+    let outcome = running.finish().ended_with(1);
+    assert_eq!(outcome.stderr, "error: the copy was broken off\n");
+    assert!(here().is_none(), "left behind: {:?}", here());
+    sandbox.remove();
+}
+
 pub(crate) fn an_interrupted_create_leaves_nothing_or_what_is_owed(who: Who) {
     let house = House::new(who);
     for milliseconds in (0..60).step_by(3) {

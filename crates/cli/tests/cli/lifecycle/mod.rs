@@ -21,6 +21,7 @@ macro_rules! lifecycle_tests {
             a_lease_runs_out_by_itself
             an_extended_lease_lasts_longer
             an_interrupted_run_ends_its_command_and_leaves_nothing
+            an_interrupted_copy_leaves_nothing_half_done
             an_interrupted_create_leaves_nothing_or_what_is_owed
             whatever_kills_the_supervisor_reconcile_removes_the_rest
             whatever_kills_the_agent_removes_the_sandbox

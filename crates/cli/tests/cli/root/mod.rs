@@ -5,6 +5,7 @@ mod docs;
 mod faults;
 mod full_disk;
 mod journey;
+mod stores;
 mod together;
 
 use crate::lifecycle::lifecycle_tests;

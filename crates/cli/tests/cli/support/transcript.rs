@@ -10,7 +10,7 @@ use super::running::Outcome;
 use std::path::PathBuf;
 
 /// What differs from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 10] = [
+const FILTERS: [(&str, &str); 12] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
     (r"(supervisor|first process|process|pid) \d+", "$1 [PID]"),
     (r"own[0-9a-z]{26}", "[OWNER]"),
@@ -19,6 +19,9 @@ const FILTERS: [(&str, &str); 10] = [
     (r"(?m)^(\S* +removed: cgroup [^\n]+\n)(\S* +removed: cgroup [^\n]+\n)+", "$1"),
     (r"(?m)^(\S* +already absent: cgroup [^\n]+\n)(\S* +already absent: cgroup [^\n]+\n)+", "$1"),
     (r"/\.tmp\w+", "/[TEMPORARY]"),
+    // What an ordinary user can limit differs from machine to machine.
+    (r"(?m)^! limits_unenforced: .*\n", ""),
+    (r"(?m)^(\[SUFFIX-.*)  limits_unenforced$", "$1"),
     (r"(?m)^(\[SUFFIX-\d+\]  .*)  \d+s  (in \S+|now|-)", "$1  [AGE]  [EXPIRES]"),
     (r"sandboxer-test-\w+", "[TEMPORARY]"),
     (r#""(sequence)": \d+"#, r#""$1": [N]"#),

@@ -172,8 +172,8 @@ impl Cgroups {
         remove_empty(path).doing(format!("remove the cgroup {}", path.display()))?;
         for parent in path.ancestors().skip(1).take(2) {
             match rustix::fs::rmdir(parent) {
-                Ok(()) => {}
-                // Another sandbox is in it, or removed it just now.
+                Ok(()) | Err(Errno::NOENT) => {}
+                // Another sandbox is in it.
                 Err(_) => break,
             }
         }

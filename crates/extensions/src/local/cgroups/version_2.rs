@@ -19,7 +19,8 @@ pub(super) fn group(
     let hierarchy = hierarchies.version_2.as_ref().filter(|_| !controllers.is_empty())?;
     let limits: Vec<Limit> = controllers.iter().map(|controller| limit(*controller, resources)).collect();
     let mut candidates = hierarchy.own.ancestors().take_while(|path| path.starts_with(&hierarchy.mount));
-    let base = candidates.find(|path| is_ours(path) && switch_on(path, &limits).is_ok())?;
+    let base =
+        candidates.find(|path| is_ours(path) && can_have_inner_groups(path) && switch_on(path, &limits).is_ok())?;
     Some(Group { base: base.to_owned(), names: names.clone(), limits, delegated: true })
 }
 
@@ -27,6 +28,18 @@ pub(super) fn group(
 fn is_ours(path: &Path) -> bool {
     rustix::fs::access(path, Access::WRITE_OK).is_ok()
         && rustix::fs::access(path.join("cgroup.procs"), Access::WRITE_OK).is_ok()
+}
+
+/// A group that has processes of its own and passes controllers on is one for threads, and no group below it can take a
+/// process. The root of all is the exception; it alone has no type.
+fn can_have_inner_groups(path: &Path) -> bool {
+    match std::fs::read_to_string(path.join("cgroup.type")) {
+        Ok(kind) => {
+            let processes = std::fs::read_to_string(path.join("cgroup.procs"));
+            kind.trim() == "domain" && processes.is_ok_and(|processes| processes.is_empty())
+        }
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
 /// Lets the groups below a group have the controllers.
@@ -72,6 +85,7 @@ mod tests {
         std::fs::create_dir_all(mount.join(name)).unwrap();
         std::fs::write(mount.join(name).join("cgroup.subtree_control"), passed_on).unwrap();
         std::fs::write(mount.join(name).join("cgroup.procs"), "").unwrap();
+        std::fs::write(mount.join(name).join("cgroup.type"), "domain\n").unwrap();
     }
 
     #[test]
@@ -80,8 +94,8 @@ mod tests {
         make(folder.path(), "", "cpu memory pids");
         make(folder.path(), "user", "cpu memory pids\n");
         make(folder.path(), "user/own", "");
-        // Whoever is in a group cannot switch anything on: here, because the file is not there.
-        std::fs::remove_file(folder.path().join("user/own/cgroup.subtree_control")).unwrap();
+        // This process is in its own group, so nothing can be below that one.
+        std::fs::write(folder.path().join("user/own/cgroup.procs"), "1\n").unwrap();
         let hierarchy =
             Hierarchy { mount: folder.path().to_owned(), own: folder.path().join("user/own"), controllers: Vec::new() };
         let hierarchies = Hierarchies { version_1: Vec::new(), version_2: Some(hierarchy) };
