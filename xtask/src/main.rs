@@ -49,7 +49,8 @@ fn main() -> anyhow::Result<()> {
         Command::Codegen { check } => codegen::run(check),
         Command::Bench => {
             setup::run()?;
-            shell::run("cargo", &["bench", "--package", "sandboxer", "--bench", "local"])
+            shell::run("cargo", &["build", "--release", "--package", "sandboxer"])?;
+            shell::run("cargo", &["run", "--release", "--quiet", "--package", "sandboxer", "--example", "bench"])
         }
         Command::Dist => shell::run("cargo", &["build", "--release", "--package", "sandboxer"]),
     }

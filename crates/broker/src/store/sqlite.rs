@@ -6,6 +6,7 @@ use super::{EventFilter, NewEvent, RecordFilter, Sighting, Store, StoreError, Ta
 use crate::state::Record;
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use sandboxer_sdk::{Clock, Ids, Listed};
 use sandboxer_types::{Event, ExtensionId, Object, OwnerId, SandboxId};
@@ -78,6 +79,8 @@ fn connect(path: &Path, shown: &str) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         // Whoever opens the store first reads the whole log: keep it short.
         connection.pragma_update(None, "wal_autocheckpoint", 250)?;
+        // Nor does every short command have to tidy the log up at its end.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.pragma_update(None, "foreign_keys", true)
     };
     set().map_err(|error| StoreError::from_database(error, shown))?;

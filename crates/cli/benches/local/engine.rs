@@ -1,6 +1,6 @@
 //! The engine in this process, over a state directory of its own.
 
-use crate::commands::BINARY;
+use crate::commands::binary;
 use crate::sample::{ROUNDS, Sample, Table};
 use futures::stream::{self, StreamExt};
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, TrustBook};
@@ -35,7 +35,7 @@ pub(crate) fn engine(folder: &std::path::Path) -> Broker {
         std::fs::create_dir_all(folder.join(name)).unwrap();
     }
     let store = SqliteStore::open(&folder.join("store.sqlite"), Arc::new(SystemClock), &SystemIds).unwrap();
-    let local = LocalSettings { root: folder.join("local"), executable: BINARY.into(), owner: store.owner().clone() };
+    let local = LocalSettings { root: folder.join("local"), executable: binary().into(), owner: store.owner().clone() };
     Broker::new(Parts {
         store: Arc::new(store),
         catalog: Arc::new(Catalog::load(&[CatalogSource::BuiltIn(CATALOG)], &TrustBook::default(), HANDLERS)),

@@ -1,6 +1,6 @@
 //! A store with a long past.
 
-use crate::commands::BINARY;
+use crate::commands::binary;
 use crate::engine::{create, engine, remove};
 use crate::peers::run;
 use crate::sample::{ROUNDS, Sample, Table};
@@ -22,8 +22,9 @@ pub(crate) fn measure(table: &mut Table) {
         }
         open
     });
+    let binary = binary();
     let state_dir = format!("--state-dir={}", folder.path().display());
-    let sample = Sample::of(ROUNDS, || assert!(run(&[BINARY, &state_dir, "ls"])));
+    let sample = Sample::of(ROUNDS, || assert!(run(&[&binary, &state_dir, "ls"])));
     table.times("sandboxer ls, 10 open and 100,000 past records", &sample, "≤ 20");
     runtime.block_on(async {
         for id in &open {

@@ -1,4 +1,4 @@
-//! Measures, when asked: `local bench ROUNDS`. Not a test: compare with other programs in the same run only.
+//! Measures, when asked: `local bench ROUNDS [PROFILE]`, `local bench live COUNT`. Not a test: compare with other programs in the same run only.
 
 use crate::support::{Lab, Sandbox, run};
 use sandboxer_reach::ExecRequest;
@@ -12,11 +12,63 @@ use std::time::{Duration, Instant};
 pub(crate) const ARGUMENT: &str = "bench";
 
 pub(crate) fn main(words: &[String]) -> ExitCode {
+    if words.first().is_some_and(|word| word == "live") {
+        let count = words.get(1).and_then(|word| word.parse().ok()).unwrap_or(100);
+        return tell(&|runtime| runtime.block_on(live(count)));
+    }
     let rounds = words.first().and_then(|word| word.parse().ok()).unwrap_or(200);
     let profile = words.get(1).map_or("{}", String::as_str).to_owned();
+    tell(&|runtime| runtime.block_on(measure(rounds, &profile)))
+}
+
+fn tell(measure: &dyn Fn(&tokio::runtime::Runtime) -> String) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
-    let told = runtime.block_on(measure(rounds, &profile));
+    let told = measure(&runtime);
     if std::io::stdout().write_all(told.as_bytes()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Many at once: made four at a time, counted, and removed.
+async fn live(count: usize) -> String {
+    use futures::StreamExt;
+    let lab = Lab::new();
+    let free = || -> u64 {
+        let text = std::fs::read_to_string("/proc/meminfo").expect("is there");
+        let line = text.lines().find(|line| line.starts_with("MemAvailable")).expect("is told");
+        line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number")
+    };
+    let before = free();
+    let start = Instant::now();
+    let names = (0..count).map(|number| format!("live-{number}")).collect::<Vec<_>>();
+    let lab_reference = &lab;
+    let making = futures::stream::iter(&names).map(|name| async move {
+        let sandbox = lab_reference.make(name).await;
+        let call = lab_reference.call(&sandbox.id);
+        lab_reference.extension.wait_ready(&call, &sandbox.handle).await.expect("is ready");
+        sandbox
+    });
+    let sandboxes: Vec<Sandbox> = making.buffer_unordered(4).collect().await;
+    let made = start.elapsed();
+    let used = before.saturating_sub(free());
+    let pss = |name| sandboxes.iter().map(|sandbox| kilobytes(sandbox, name, "Pss:")).sum::<u64>();
+    let (supervisors, agents) = (pss("supervisor"), pss("init"));
+    let start = Instant::now();
+    let reports = futures::future::join_all(sandboxes.iter().map(Sandbox::remove)).await;
+    assert!(reports.iter().all(|report| report.complete));
+    let each = |total: u64| total / u64::try_from(count).expect("small");
+    format!(
+        "{count} made in {made:?}, four at a time; removed in {:?}, all at once\n\
+         each: supervisor {} kB PSS, agent {} kB PSS, {} kB less available in the machine\n",
+        start.elapsed(),
+        each(supervisors),
+        each(agents),
+        each(used)
+    )
+}
+
+fn kilobytes(sandbox: &Sandbox<'_>, name: &str, key: &str) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", sandbox.recorded(name))).unwrap_or_default();
+    let line = rollup.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
 async fn measure(rounds: usize, profile: &str) -> String {

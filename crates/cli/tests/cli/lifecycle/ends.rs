@@ -25,6 +25,25 @@ fn nothing_is_left(house: &House) {
     until("nothing is left", || house.leftovers().is_empty().then_some(()));
 }
 
+/// What the end of every test looks for would be found if it were there.
+pub(crate) fn everything_of_a_living_sandbox_is_found(who: Who) {
+    let house = House::new(who);
+    let sandbox = Sandbox::create(&house, "local");
+    house.learn_all_names();
+    let found = house.leftovers();
+    assert!(found.processes.iter().any(|process| process.is_first_inside), "{found:?}");
+    assert!(found.processes.iter().any(|process| !process.is_first_inside), "{found:?}");
+    assert_eq!(found.folders, [sandbox.folder()]);
+    // Its own, and the one around those of all sandboxes of this state directory.
+    assert!(who == Who::User || found.cgroups.len() >= 2, "{found:?}");
+    found.remove();
+    until("only the folder is left", || {
+        let left = house.leftovers();
+        (left.processes.is_empty() && left.cgroups.is_empty()).then_some(())
+    });
+    sandbox.remove();
+}
+
 pub(crate) fn a_killed_run_leaves_nothing(who: Who) {
     let house = House::new(who);
     let running = long_run(&house);

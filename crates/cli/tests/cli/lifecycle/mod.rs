@@ -17,6 +17,7 @@ macro_rules! lifecycle_tests {
             a_kept_sandbox_stays
         }
         crate::lifecycle::one_test_each! { $who, ends:
+            everything_of_a_living_sandbox_is_found
             a_killed_run_leaves_nothing
             a_lease_runs_out_by_itself
             an_extended_lease_lasts_longer

@@ -4,6 +4,7 @@
 //! The seed is shown when a test fails; `SANDBOXER_TEST_SEED` repeats it.
 
 use crate::support::{House, Sandbox, Who, until};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
@@ -62,6 +63,20 @@ impl Killing {
             running.signal(Signal::KILL);
         }
         self.house.noted(running.finish());
+        self.is_dead();
+    }
+
+    /// A process that was killed while it started another has left its lock to that one, which drops it when it becomes
+    /// another program: a moment later.
+    fn is_dead(&self) {
+        until("nobody holds a lock", || {
+            let mut locks = std::fs::read_dir(self.house.state().join("processes")).expect("there").flatten();
+            let is_free = |path| match std::fs::File::open(path) {
+                Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockShared).is_ok(),
+                Err(_) => true,
+            };
+            locks.all(|entry| is_free(entry.path())).then_some(())
+        });
     }
 
     /// The sandboxes that are ready, all others being gone.

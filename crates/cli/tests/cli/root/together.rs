@@ -2,6 +2,7 @@
 
 use crate::support::{House, Outcome, Sandbox, Who};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Runs the same command several times at once.
 fn at_once(house: &House, count: usize, arguments: &[&str]) -> Vec<Outcome> {
@@ -35,17 +36,50 @@ fn one_of_several_gets_an_id() {
     house.run(&["rm", &id]).succeeded();
 }
 
+/// The first is often done, and its process gone, while the others still look: that must not look like a death.
 #[test]
 fn one_idempotency_key_makes_one_sandbox() {
     let house = House::new(Who::Caller);
-    let outcomes = at_once(&house, 6, &["create", "local", "--idempotency-key", "the-key"]);
-    assert_eq!(statuses(&outcomes), [0; 6], "{outcomes:?}");
-    let ids: BTreeSet<String> = outcomes.iter().map(Outcome::text).collect();
-    assert_eq!(ids.len(), 1, "{ids:?}");
-    let again = house.run(&["create", "local", "--idempotency-key", "the-key"]).succeeded();
-    assert!(ids.contains(&again.text()));
-    house.run(&["create", "local-net", "--idempotency-key", "the-key"]).ended_with(7);
+    for round in 0..10 {
+        let key = format!("key-{round}");
+        let outcomes = at_once(&house, 6, &["create", "local", "--idempotency-key", &key]);
+        assert_eq!(statuses(&outcomes), [0; 6], "{outcomes:?}");
+        let ids: BTreeSet<String> = outcomes.iter().map(Outcome::text).collect();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        assert!(outcomes.iter().all(|outcome| outcome.stderr.is_empty()), "{outcomes:?}");
+        let again = house.run(&["create", "local", "--idempotency-key", &key]).succeeded();
+        assert!(ids.contains(&again.text()));
+        house.run(&["create", "local-net", "--idempotency-key", &key]).ended_with(7);
+    }
+    assert_eq!(house.run(&["reconcile"]).succeeded().text(), "nothing to do\n");
+    assert_eq!(house.run(&["ls", "--json"]).succeeded().json()["sandboxes"].as_array().map(Vec::len), Some(10));
     house.run(&["rm", "--all"]).succeeded();
+}
+
+/// What was read of a sandbox that was still being made, by a process that is gone by now because it is done, says
+/// nothing of the sandbox.
+#[test]
+fn a_reconciliation_beside_creates_removes_none() {
+    let house = House::new(Who::Caller);
+    for _ in 0..40 {
+        let create = house.start(&["create", "local"]);
+        while !create.ends_within(Duration::ZERO) {
+            assert_eq!(statuses(&at_once(&house, 2, &["reconcile"])), [0, 0]);
+        }
+        let id = house.noted(create.finish().succeeded()).text();
+        let sandbox = Sandbox::known(&house, id.trim());
+        sandbox.sh("true").succeeded();
+        sandbox.remove();
+    }
+}
+
+#[test]
+fn the_first_of_all_commands_may_be_several() {
+    for _ in 0..12 {
+        let house = House::new(Who::Caller);
+        let outcomes = at_once(&house, 8, &["reconcile"]);
+        assert_eq!(statuses(&outcomes), [0; 8], "{outcomes:?}");
+    }
 }
 
 #[test]

@@ -157,8 +157,12 @@ impl House {
         Leftovers::search(self.folder.path(), &self.local(), &self.names.borrow())
     }
 
-    fn learn_all_names(&self) {
-        // Where the store cannot be read, what was said before must do.
+    /// Where the store cannot be read, what was said before must do.
+    pub(crate) fn learn_all_names(&self) {
+        for name in ["store.sqlite", "store.sqlite-wal"] {
+            let bytes = std::fs::read(self.state().join(name)).unwrap_or_default();
+            self.names.borrow_mut().extend(leftovers::owners_in(&bytes));
+        }
         let Ok(output) = self.command(&["ls", "--all", "--json"]).output() else { return };
         let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let ids = listed["sandboxes"].as_array().into_iter().flatten().filter_map(|one| one["sandbox_id"].as_str());

@@ -33,6 +33,13 @@ pub(crate) fn names_in(text: &str) -> BTreeSet<String> {
     words.filter(is_name).map(str::to_owned).collect()
 }
 
+/// Owner ids in a database, where they may stand close to other text.
+pub(crate) fn owners_in(bytes: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let owners = text.match_indices("own0").filter_map(|(start, _)| text.get(start..start + 29));
+    owners.filter(|owner| owner.bytes().all(|byte| byte.is_ascii_alphanumeric())).map(str::to_owned).collect()
+}
+
 impl Leftovers {
     /// Looks for everything that lies below `place` or bears one of `names`.
     pub(crate) fn search(place: &Path, local: &Path, names: &BTreeSet<String>) -> Self {
@@ -74,6 +81,8 @@ impl Leftovers {
         for cgroup in self.cgroups.iter().rev() {
             // A process that was killed just now may hold it; the next search sees that.
             drop(fs::remove_dir(cgroup));
+            // That of all sandboxes of one state directory, when this was the last.
+            drop(cgroup.parent().map(fs::remove_dir));
         }
     }
 }

@@ -149,11 +149,13 @@ impl Cgroups {
     /// opened it, so the agent can use it though it could not have opened it.
     pub(crate) fn make(&mut self, resources: &Resources) -> io::Result<Vec<OwnedFd>> {
         let mut joins = Vec::new();
-        for group in std::mem::take(&mut self.groups) {
+        let mut made = Vec::new();
+        // Kept whole until all is decided: whatever happens in the middle, what may be there is known.
+        for group in self.groups.clone() {
             match make_group(&group) {
                 Ok(join) => {
                     joins.push(join);
-                    self.groups.push(group);
+                    made.push(group);
                 }
                 Err(error) if is_refusal(&error) => {
                     Self::remove(&group.path()).map_err(io::Error::other)?;
@@ -164,6 +166,7 @@ impl Cgroups {
                 Err(error) => return Err(error),
             }
         }
+        self.groups = made;
         Ok(joins)
     }
 
