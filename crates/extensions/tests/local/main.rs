@@ -3,7 +3,6 @@
 //! The test binary is its own sandbox binary: it dispatches to the supervisor and to the agent as the command line does.
 //! It is also what the tests run inside: a program that tries what it must not.
 
-mod bench;
 mod crash;
 mod endings;
 mod hostile;
@@ -26,7 +25,6 @@ fn main() -> ExitCode {
         Some(hostile::ARGUMENT) => return hostile::main(),
         Some(hostile::CONNECT_ARGUMENT) => return hostile::connect(&words[2..]),
         Some(crash::BROKER_ARGUMENT) => return crash::broker(&words[2..]),
-        Some(bench::ARGUMENT) => return bench::main(&words[2..]),
         _ => {}
     }
     let mut trials: Vec<Trial> = Vec::new();
