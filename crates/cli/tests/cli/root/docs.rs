@@ -11,9 +11,10 @@
 //! - ```` <!-- file: NAME --> ```` on the line before a block of any kind writes that block to the file NAME.
 //! - A command that is not to be run, such as an installation, stands in a block of another kind: `text` or `sh`.
 
-use crate::support::{House, Running, Who};
+use crate::support::{House, Running, Who, names_in};
 use snapbox::Data;
 use snapbox::filter::NormalizeToExpected;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -95,8 +96,10 @@ fn differences(page: &str) -> Vec<String> {
     command.args(["-c", &script(&steps)]).env("PATH", path).env("USER", "ada");
     let outcome = house.noted(Running::start(command, None).finish());
     let text = outcome.text().replace(house.work().to_str().expect("a plain path"), "[CWD]");
+    let mut ids = names_in(page);
+    ids.extend(names_in(&house.run(&["ls", "--all", "--json"]).succeeded().text()));
     house.run(&["rm", "--all"]).succeeded();
-    compare(&steps, &outputs(&text))
+    compare(&steps, &outputs(&text), &ids)
 }
 
 /// What each command printed, and its status.
@@ -118,13 +121,13 @@ fn outputs(text: &str) -> Vec<(String, Option<i32>)> {
     outputs
 }
 
-fn compare(steps: &[Step], outputs: &[(String, Option<i32>)]) -> Vec<String> {
+fn compare(steps: &[Step], outputs: &[(String, Option<i32>)], ids: &BTreeSet<String>) -> Vec<String> {
     let mut seen = outputs.iter();
     let mut differences = Vec::new();
     for step in steps {
         let Step::Command { line, typed, output, status } = step else { continue };
         let (printed, ended_with) = seen.next().cloned().unwrap_or_default();
-        let (expected, printed) = (without_what_varies(output), without_what_varies(&printed));
+        let (expected, printed) = (without_what_varies(output, ids), without_what_varies(&printed, ids));
         let wanted = Data::text(expected.clone());
         let alike = NormalizeToExpected::new().redact().normalize(Data::text(printed.clone()), &wanted) == wanted;
         if !alike || ended_with != Some(*status) {
@@ -137,23 +140,21 @@ fn compare(steps: &[Step], outputs: &[(String, Option<i32>)]) -> Vec<String> {
 }
 
 /// Ids, times and ages vary, and so do the columns that hold them.
-fn without_what_varies(text: &str) -> String {
-    text.split_inclusive('\n').map(|line| line.split_inclusive(' ').map(stand_in).collect::<String>()).collect()
+fn without_what_varies(text: &str, ids: &BTreeSet<String>) -> String {
+    let line = |line: &str| line.split_inclusive(' ').map(|word| stand_in(word, ids)).collect::<String>();
+    text.split_inclusive('\n').map(line).collect()
 }
 
-fn stand_in(word: &str) -> String {
+fn stand_in(word: &str, ids: &BTreeSet<String>) -> String {
     let plain = word.trim_end_matches([' ', '\n']);
     let end = if word.ends_with('\n') { "\n" } else { " " };
     let is_span = plain.ends_with(['s', 'm', 'h', 'd'])
         && plain.starts_with(|letter: char| letter.is_ascii_digit())
         && plain.chars().all(|letter| letter.is_ascii_digit() || "smhd".contains(letter));
-    let is_base32 = plain.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
-    let is_id = is_base32 && plain.starts_with("sbx") && plain.len() == 29;
-    let is_suffix = is_base32 && plain.len() == 8 && plain.contains(|letter: char| letter.is_ascii_digit());
     match plain {
         "" => end.trim_start_matches(' ').to_owned(),
-        _ if is_id => format!("[ID]{end}"),
-        _ if is_suffix => format!("[SUFFIX]{end}"),
+        _ if ids.contains(plain) => format!("[ID]{end}"),
+        _ if plain.len() == 8 && ids.iter().any(|id| id.ends_with(plain)) => format!("[SUFFIX]{end}"),
         _ if is_span => format!("[SPAN]{end}"),
         _ => format!("{plain}{end}"),
     }

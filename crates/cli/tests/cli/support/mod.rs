@@ -9,6 +9,7 @@ mod transcript;
 mod wait;
 
 pub(crate) use house::{House, Who};
+pub(crate) use leftovers::names_in;
 pub(crate) use nearby::{Sandbox, words};
 pub(crate) use running::{Outcome, Running};
 pub(crate) use terminal::Terminal;
