@@ -79,6 +79,8 @@ impl Journal {
         if change.releases {
             next.operation = None;
         }
+        // Whoever has read the record before now decides on what no longer holds.
+        next.epoch += 1;
         self.store.write(held.epoch, &next, events).await?;
         *held = next.clone();
         drop(held);

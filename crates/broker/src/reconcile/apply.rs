@@ -102,7 +102,7 @@ impl Broker {
                 return Outcome { decision, state: record.state(), errors: Vec::new() };
             }
         };
-        match self.destroy(&record.sandbox_id, reason, context).await {
+        match self.destroy_as_seen(record.clone(), reason, context).await {
             Ok(after) if after.state().is_closed() => Outcome { decision, state: after.state(), errors: Vec::new() },
             Ok(after) => {
                 let errors = after.lifecycle.report().map(|report| report.errors.clone()).unwrap_or_default();

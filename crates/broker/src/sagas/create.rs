@@ -82,19 +82,16 @@ impl Broker {
             if let Some(failure) = record.lifecycle.failure() {
                 return Err(failure.clone());
             }
-            let being_made = matches!(
-                record.lifecycle,
-                Lifecycle::Planned
-                    | Lifecycle::Provisioning { .. }
-                    | Lifecycle::Waiting { .. }
-                    | Lifecycle::Attaching { .. }
-            );
-            if !being_made || (!wait && record.lifecycle.handle().is_some()) {
+            if !is_being_made(&record) || (!wait && record.lifecycle.handle().is_some()) {
                 return Ok(Some(self.describe(&record)));
             }
             match &record.operation {
                 Some(operation) if self.is_alive(&operation.by) => {}
-                _ => return self.finish(&record.sandbox_id, wait, context).await.map(Some),
+                _ => match self.finish(&record.sandbox_id, wait, context).await {
+                    // Another repetition was faster, or the first request was done after all.
+                    Err(failure) if matches!(failure.kind, ErrorKind::Busy | ErrorKind::Conflict) => {}
+                    finished => return finished.map(Some),
+                },
             }
             tokio::select! {
                 () = tokio::time::sleep(REPEAT_INTERVAL) => {}
@@ -114,6 +111,9 @@ impl Broker {
         context: &Context,
     ) -> Result<SandboxStatus, Failure> {
         let record = self.record(sandbox_id).await?;
+        if !is_being_made(&record) {
+            return Ok(self.describe(&record));
+        }
         let placement = self.placement(&record.extension)?;
         let claim = self.claim(record, OperationKind::Create)?;
         self.parts.store.write(claim.expected_epoch, &claim.record, claim.events).await?;
@@ -285,6 +285,21 @@ impl Broker {
             }
             Err(fault) => owed(failure, &record.sandbox_id, &fault.message),
         }
+    }
+}
+
+fn is_being_made(record: &Record) -> bool {
+    match record.lifecycle {
+        Lifecycle::Planned
+        | Lifecycle::Provisioning { .. }
+        | Lifecycle::Waiting { .. }
+        | Lifecycle::Attaching { .. } => true,
+        Lifecycle::Ready { .. }
+        | Lifecycle::Paused { .. }
+        | Lifecycle::Failed { .. }
+        | Lifecycle::TearingDown { .. }
+        | Lifecycle::Gone { .. }
+        | Lifecycle::Forgotten { .. } => false,
     }
 }
 

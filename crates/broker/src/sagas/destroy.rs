@@ -17,7 +17,16 @@ impl Broker {
         reason: TeardownReason,
         context: &Context,
     ) -> Result<Record, Failure> {
-        let record = self.record(sandbox_id).await?;
+        self.destroy_as_seen(self.record(sandbox_id).await?, reason, context).await
+    }
+
+    /// Removes a sandbox if its record still is what it was when that was decided.
+    pub(crate) async fn destroy_as_seen(
+        &self,
+        record: Record,
+        reason: TeardownReason,
+        context: &Context,
+    ) -> Result<Record, Failure> {
         if record.state().is_closed() {
             return Ok(record);
         }
@@ -27,7 +36,7 @@ impl Broker {
             claim.record.operation = None;
         }
         self.parts.store.write(claim.expected_epoch, &claim.record, claim.events).await?;
-        context.observer.moved(sandbox_id, claim.record.state());
+        context.observer.moved(&claim.record.sandbox_id, claim.record.state());
         if claim.record.state().is_closed() {
             return Ok(claim.record);
         }

@@ -44,7 +44,9 @@ impl Broker {
         }
         record.lease = lease;
         let event = NewEvent::new(EventKind::Extended, format!("expires at {}", record.lease.expires_at));
-        self.parts.store.write(record.epoch, &record, vec![event]).await?;
+        let expected_epoch = record.epoch;
+        record.epoch += 1;
+        self.parts.store.write(expected_epoch, &record, vec![event]).await?;
         Ok(self.describe(&record))
     }
 

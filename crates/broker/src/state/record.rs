@@ -87,7 +87,7 @@ pub struct Record {
     /// What is being done to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
-    /// Counts its owners: a write under an older epoch is refused.
+    /// Counts its changes: a write on what was read before the last of them is refused.
     pub epoch: i64,
 }
 

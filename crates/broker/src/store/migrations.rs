@@ -16,24 +16,36 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
+/// Refuses what is not a store of ours, or is a newer one, without touching it. Returns its schema; 0 for a new file.
+pub(super) fn recognise(connection: &Connection, path: &str) -> Result<i64, StoreError> {
+    let corrupt = |source| StoreError::from_database(source, path);
+    // One transaction, so that all three are of one instant: another process may be making the store.
+    let look = || {
+        let transaction = connection.unchecked_transaction()?;
+        let tables = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+        Ok((pragma(&transaction, "user_version")?, pragma(&transaction, "application_id")?, tables))
+    };
+    match look().map_err(corrupt)? {
+        (0, 0, 0) => Ok(0),
+        (found, APPLICATION_ID, _) if found > NEWEST => {
+            Err(StoreError::Newer { path: path.to_owned(), found, known: NEWEST })
+        }
+        (found, APPLICATION_ID, _) if found > 0 => Ok(found),
+        _ => Err(corrupt(rusqlite::Error::InvalidQuery)),
+    }
+}
+
 /// Brings the store to the newest schema. Several processes may do so at once.
 pub(super) fn migrate(connection: &mut Connection, path: &str, fresh_owner: &str) -> Result<(), StoreError> {
     let corrupt = |source| StoreError::from_database(source, path);
-    let found = pragma(connection, "user_version").map_err(corrupt)?;
-    if found == NEWEST && pragma(connection, "application_id").map_err(corrupt)? == APPLICATION_ID {
+    if recognise(connection, path)? == NEWEST {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(corrupt)?;
+    // Another process may have done it meanwhile, and may know more.
     let found = pragma(&transaction, "user_version").map_err(corrupt)?;
     if found > NEWEST {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: NEWEST });
-    }
-    let marked = pragma(&transaction, "application_id").map_err(corrupt)?;
-    let foreign = found != 0 && marked != APPLICATION_ID;
-    let tables: i64 =
-        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(corrupt)?;
-    if foreign || (found == 0 && tables > 0) {
-        return Err(corrupt(rusqlite::Error::InvalidQuery));
     }
     let done = usize::try_from(found).unwrap_or_default();
     for step in &STEPS[done..] {

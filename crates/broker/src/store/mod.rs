@@ -101,7 +101,7 @@ impl From<StoreError> for Failure {
             StoreError::ReadOnly(_) => {
                 (ErrorKind::Internal, Some("make the state directory writable, or name another with `--state-dir`"))
             }
-            StoreError::DiskFull(_) => (ErrorKind::Internal, Some("free some space and try again; nothing was lost")),
+            StoreError::DiskFull(_) => (ErrorKind::Exhausted, Some("free some space and try again; nothing was lost")),
             StoreError::Locked(_) => (ErrorKind::Busy, Some("try again in a moment")),
             StoreError::Taken(_) => (ErrorKind::Conflict, None),
             StoreError::LostOwnership(_) => (ErrorKind::Conflict, Some("`sandboxer show` tells where it stands now")),

@@ -1,6 +1,6 @@
 //! The store in one SQLite file, shared by every process of a state directory.
 
-use super::migrations::migrate;
+use super::migrations::{migrate, recognise};
 use super::worker::Worker;
 use super::{EventFilter, NewEvent, RecordFilter, Sighting, Store, StoreError, Taken};
 use crate::state::Record;
@@ -52,8 +52,10 @@ impl SqliteStore {
     /// Opens the store at `path`, making it first when there is none.
     pub fn open(path: &Path, clock: Arc<dyn Clock>, ids: &dyn Ids) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
+        let fresh_owner = OwnerId::from_ulid(ids.fresh());
+        make_where_missing(path, &shown, &fresh_owner)?;
         let mut connection = connect(path, &shown)?;
-        migrate(&mut connection, &shown, OwnerId::from_ulid(ids.fresh()).as_str())?;
+        migrate(&mut connection, &shown, fresh_owner.as_str())?;
         let owner: String = connection
             .query_row("SELECT value FROM meta WHERE key = 'owner'", [], |row| row.get(0))
             .map_err(|source| match source {
@@ -71,9 +73,33 @@ impl SqliteStore {
     }
 }
 
+/// Makes a store elsewhere and puts it there whole. Made in its place, it would be locked against all others while it is
+/// switched to a write-ahead log, which they cannot wait for.
+fn make_where_missing(path: &Path, shown: &str, fresh_owner: &OwnerId) -> Result<(), StoreError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let directory = |source| StoreError::Directory { path: shown.to_owned(), source };
+    let new = path.with_extension(fresh_owner.as_str());
+    // Without the settings of daily use, so that closing it leaves everything in the one file.
+    let mut connection = Connection::open(&new).map_err(|error| StoreError::from_database(error, shown))?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| StoreError::from_database(error, shown))?;
+    migrate(&mut connection, shown, fresh_owner.as_str())?;
+    connection.close().map_err(|(_, error)| StoreError::from_database(error, shown))?;
+    let linked = std::fs::hard_link(&new, path);
+    std::fs::remove_file(&new).map_err(directory)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(directory(error)),
+        // Whoever was faster has made as good a store.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 fn connect(path: &Path, shown: &str) -> Result<Connection, StoreError> {
     let connection = Connection::open(path).map_err(|error| StoreError::from_database(error, shown))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Before anything is set: that would be written into whatever file this is.
+    recognise(&connection, shown)?;
     let set = || {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;

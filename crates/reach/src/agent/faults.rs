@@ -10,9 +10,19 @@ use crate::{ReachError, ReachErrorKind as Kind};
 
 /// A fault of any call.
 pub(super) fn from_connect(error: ConnectError) -> ReachError {
+    if is_broken_off(&error) {
+        return ReachError::new(Kind::Unreachable, "the connection to the sandbox's agent broke").with_source(error);
+    }
     let kind = start_failure(&error).unwrap_or_else(|| kind_of(error.code));
     let message = error.message.clone().unwrap_or_else(|| error.code.as_str().to_owned());
     ReachError::new(kind, message).with_source(error)
+}
+
+/// The client calls it an internal error, and has no other sign for it, when the connection breaks while a stream of
+/// answers is read.
+fn is_broken_off(error: &ConnectError) -> bool {
+    let said = error.message.as_deref().unwrap_or_default();
+    error.code == ErrorCode::Internal && said.starts_with("failed to read response body")
 }
 
 fn kind_of(code: ErrorCode) -> Kind {
