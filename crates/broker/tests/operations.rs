@@ -130,6 +130,31 @@ async fn a_process_that_was_given_up_can_no_longer_write() {
 }
 
 #[tokio::test]
+async fn a_reconciliation_beside_a_create_never_removes_what_was_just_made() {
+    let machine = Machine::new().expect("a folder");
+    let context = Context::default();
+    for _ in 0..100 {
+        let (made, reconciled) = tokio::join!(
+            // The process is gone at its end, as a command is: its claim must not look like a dead one's.
+            with(&machine, async |b: &Broker| b.create(machine.request(), true, &context).await),
+            with(&machine, async |b: &Broker| {
+                for _ in 0..4 {
+                    b.reconcile(false, &context).await?;
+                }
+                Ok::<_, sandboxer_types::Failure>(())
+            }),
+        );
+        reconciled.expect("reconciles");
+        let id = made.expect("made").sandbox_id;
+        with(&machine, async |b: &Broker| {
+            assert_eq!(b.show(&id).await.expect("known").state, State::Ready);
+            b.remove(&id, &context).await.expect("removed");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_lease_that_ran_out_is_removed_and_one_that_was_moved_is_not() {
     let machine = Machine::new().expect("a folder");
     with(&machine, async |b: &Broker| {
