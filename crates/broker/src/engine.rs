@@ -9,6 +9,7 @@ use crate::store::{NewEvent, Store};
 use sandboxer_sdk::{Call, Clock, CommandRunner, Ids, SandboxExtension};
 use sandboxer_types::{ErrorKind, ExtensionId, Failure, Object, Residue, SandboxId, SandboxStatus, Timeouts};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -73,6 +74,8 @@ pub struct Parts {
     pub runner: Arc<dyn CommandRunner>,
     /// How long to wait.
     pub patience: Patience,
+    /// What `~` means in a profile's `expose`.
+    pub home: Option<PathBuf>,
 }
 
 /// The engine.

@@ -72,8 +72,9 @@ fn make_private(folder: &Path) -> CommandResult<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| state_fault(folder, &error))?;
     let metadata = std::fs::metadata(folder).map_err(|error| state_fault(folder, &error))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+    let mode = metadata.permissions().mode();
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode & 0o7700))
             .map_err(|error| state_fault(folder, &error))?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Where the engine and the built-in extensions meet.
 
-use crate::config::Config;
+use crate::config::{Config, home};
 use crate::error::{CommandResult, local_fault};
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, ResolvedHandler, TrustBook};
 use sandboxer_broker::state::ProcessId;
@@ -29,7 +29,11 @@ pub(crate) struct Engine {
 
 /// Reads the catalog of every source.
 pub(crate) fn catalog(config: &Config) -> CommandResult<Catalog> {
-    let trust = TrustBook::load(&config.trust_book()).map_err(Failure::from)?;
+    let trust = TrustBook::load(&config.trust_book()).unwrap_or_else(|fault| {
+        // Nothing is trusted then, and everything else goes on.
+        tracing::warn!("{}", Failure::from(fault));
+        TrustBook::default()
+    });
     let mut sources = vec![
         CatalogSource::BuiltIn(BUILT_IN),
         CatalogSource::Config(config.config.clone()),
@@ -66,6 +70,7 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         liveness: Arc::new(FileLocks::new(config.processes())),
         runner: Arc::new(SystemRunner),
         patience: Patience::default(),
+        home: home().ok(),
     };
     Ok(Engine { broker: Broker::new(parts), _lock: lock })
 }

@@ -133,6 +133,7 @@ impl Machine {
             liveness: self.alive.clone(),
             runner: Arc::new(FakeHost::new()),
             patience: Patience { backoff: Duration::from_millis(1), ..Patience::default() },
+            home: None,
         };
         Ok(Process { broker: Broker::new(parts), id, points, alive: self.alive.clone() })
     }

@@ -228,12 +228,9 @@ impl Broker {
             let work = placement.extension.wait_ready(&call, handle);
             let failure = match supervised(&call, &self.parts.patience, work).await {
                 Ok(reachability) => {
-                    let reached = Change::step(Step::Reached(reachability.clone()));
-                    let change = if needs_attaching(&record, &reachability) {
-                        reached
-                    } else {
-                        reached.and(Step::Attached).and_release()
-                    };
+                    let reached = Change::step(Step::Reached(reachability));
+                    let change =
+                        if needs_attaching(&record) { reached } else { reached.and(Step::Attached).and_release() };
                     return journal.commit(change).await.map(drop);
                 }
                 Err(failure) => failure,
@@ -304,7 +301,7 @@ fn is_being_made(record: &Record) -> bool {
 }
 
 /// Whether anything is left to do between reachable and ready.
-fn needs_attaching(record: &Record, _reachability: &sandboxer_types::Reachability) -> bool {
+fn needs_attaching(record: &Record) -> bool {
     !record.profile.setup.is_empty()
 }
 

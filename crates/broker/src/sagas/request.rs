@@ -8,12 +8,14 @@ use sandboxer_types::{
     check_label_key,
 };
 use std::collections::BTreeMap;
+use std::path::Path;
 
 impl Broker {
     /// The record that `request` asks for, owned by this process and not yet written down.
     pub(crate) fn intend(&self, request: &SandboxCreateRequest) -> Result<Record, Failure> {
         let entry = self.parts.catalog.profile(&request.profile).map_err(Failure::from)?;
-        let profile = entry.profile.clone();
+        let mut profile = entry.profile.clone();
+        expand_home(&mut profile, self.parts.home.as_deref())?;
         let extension = chosen_extension(&profile)?;
         let declared = self.parts.catalog.extension(&extension).map_err(Failure::from)?;
         let inputs = crate::catalog::validate_inputs(declared, entry, &request.inputs)?;
@@ -51,6 +53,25 @@ fn chosen_extension(profile: &Profile) -> Result<ExtensionId, Failure> {
             .with_residue(Residue::None)
             .with_hint("name one `extension` in the profile")
     })
+}
+
+/// Writes out the `~` of exposed folders: an extension knows nobody's home.
+fn expand_home(profile: &mut Profile, home: Option<&Path>) -> Result<(), Failure> {
+    for expose in &mut profile.expose {
+        let Some(rest) = expose.path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
+            continue;
+        };
+        let home = home.and_then(Path::to_str).ok_or_else(|| {
+            Failure::new(
+                ErrorKind::Precondition,
+                format!("`{}` is exposed, and no home directory is known", expose.path),
+            )
+            .with_residue(Residue::None)
+            .with_hint("set HOME, or write an absolute path in the profile")
+        })?;
+        expose.path = format!("{}{rest}", home.trim_end_matches('/'));
+    }
+    Ok(())
 }
 
 fn refuse_what_is_not_built(profile: &Profile) -> Result<(), Failure> {

@@ -46,6 +46,7 @@ pub(crate) fn engine(folder: &std::path::Path) -> Broker {
         liveness: Arc::new(FileLocks::new(folder.join("processes"))),
         runner: Arc::new(SystemRunner),
         patience: Patience::default(),
+        home: None,
     })
 }
 

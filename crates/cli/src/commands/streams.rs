@@ -60,7 +60,7 @@ pub(crate) async fn run(session: &Session<'_>, entrance: &Entrance, request: Exe
 fn not_started(session: &Session<'_>, error: ReachError) -> CommandResult<ExitCode> {
     match error.shell_code().and_then(|code| u8::try_from(code).ok()) {
         Some(code) => {
-            session.output.warning(&error.to_string());
+            session.output.not_started(&error.to_string());
             Ok(ExitCode::from(code))
         }
         None => Err(error.into()),

@@ -47,7 +47,10 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text(String::new());
         event.record(&mut text);
-        let level = event.metadata().level().as_str().to_ascii_lowercase();
+        let level = match *event.metadata().level() {
+            Level::WARN => "warning".to_owned(),
+            other => other.as_str().to_ascii_lowercase(),
+        };
         // A log that cannot be written has nowhere to say so.
         drop(writeln!(anstream::stderr(), "{level}: {}", text.0));
     }

@@ -87,6 +87,11 @@ impl Output {
         anstream::eprintln!("warning: {text}");
     }
 
+    /// Says why a command inside could not start; its status says it too.
+    pub(crate) fn not_started(&self, text: &str) {
+        anstream::eprintln!("error: {text}");
+    }
+
     /// Shows progress on a terminal while something takes its time.
     pub(crate) fn progress(&self) -> ProgressLine {
         ProgressLine::new(!self.quiet && !self.json && std::io::stderr().is_terminal())
