@@ -19,6 +19,16 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("xtask", &[]),
 ];
 
+/// Libraries that may not come in by any way, and why.
+const BANNED: [(&str, &str); 6] = [
+    ("serde_yaml", "archived; serde-saphyr reads YAML"),
+    ("serde_yml", "unsound; serde-saphyr reads YAML"),
+    ("tokio-tar", "abandoned, with a known flaw"),
+    ("aws-lc-rs", "two providers of TLS at once end in a panic; ours is ring"),
+    ("openssl-sys", "the binary is one static file without a system library"),
+    ("native-tls", "the binary is one static file without a system library"),
+];
+
 /// A word that may stand only in some places, and why.
 struct Confined {
     word: &'static str,
@@ -66,6 +76,7 @@ const LONGEST_FILE: usize = 600;
 /// Checks everything, and says all that is wrong.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut faults = wrong_arrows()?;
+    faults.extend(banned_libraries()?);
     for path in sources()? {
         let text = std::fs::read_to_string(shell::root().join(&path)).with_context(|| format!("cannot read {path}"))?;
         faults.extend(misplaced_words(&path, &text));
@@ -104,6 +115,13 @@ fn misplaced_words(path: &str, text: &str) -> Vec<String> {
 /// The lines that are shipped: no comments, and nothing after the unit tests begin.
 fn code_lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().take_while(|line| *line != "#[cfg(test)]").filter(|line| !line.trim_start().starts_with("//"))
+}
+
+fn banned_libraries() -> anyhow::Result<Vec<String>> {
+    let lock = std::fs::read_to_string(shell::root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let is_used = |name: &str| lock.lines().any(|line| line == format!("name = \"{name}\""));
+    let used = BANNED.iter().filter(|(name, _)| is_used(name));
+    Ok(used.map(|(name, why)| format!("Cargo.lock: {name} is banned: {why}")).collect())
 }
 
 fn wrong_arrows() -> anyhow::Result<Vec<String>> {
