@@ -23,6 +23,16 @@ pub trait Observer: Send + Sync {
     fn moved(&self, sandbox_id: &SandboxId, state: State);
 }
 
+/// An observer that shows nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn progress(&self, _progress: &Progress) {}
+    fn log(&self, _level: LogLevel, _line: &str) {}
+    fn moved(&self, _sandbox_id: &SandboxId, _state: State) {}
+}
+
 /// What surrounds one operation.
 #[derive(Clone)]
 pub struct Context {
@@ -34,7 +44,7 @@ pub struct Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Self { cancel: CancellationToken::new(), observer: Arc::new(crate::journal::Unobserved) }
+        Self { cancel: CancellationToken::new(), observer: Arc::new(Unobserved) }
     }
 }
 

@@ -168,13 +168,3 @@ impl CallSink for Journal {
         self.commit(Change::step(Step::Checkpoint(draft))).await.map(drop)
     }
 }
-
-/// An observer that shows nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unobserved;
-
-impl Observer for Unobserved {
-    fn progress(&self, _progress: &Progress) {}
-    fn log(&self, _level: LogLevel, _line: &str) {}
-    fn moved(&self, _sandbox_id: &sandboxer_types::SandboxId, _state: State) {}
-}

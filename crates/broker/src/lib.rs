@@ -14,9 +14,8 @@ mod sagas;
 pub mod state;
 pub mod store;
 
-pub use control::{Context, Control, Entrance, ListFilter, Observer, OrphanSearch};
+pub use control::{Context, Control, Entrance, ListFilter, Observer, OrphanSearch, Unobserved};
 pub use engine::{Broker, Extensions, Parts, Patience};
-pub use journal::Unobserved;
 pub use ownership::{FileLocks, Liveness, ProcessLock, start_ticks};
 pub use reconcile::{Action, Decision, Facts, Orphan, OrphanReport, Outcome, ReconcileReport, plan};
 pub use sagas::reach_failure;

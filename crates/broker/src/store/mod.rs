@@ -2,6 +2,7 @@
 
 mod migrations;
 mod sqlite;
+mod statements;
 mod worker;
 
 pub use sqlite::SqliteStore;
