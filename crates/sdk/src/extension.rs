@@ -86,6 +86,12 @@ pub trait SandboxExtension: Send + Sync {
     /// Removes it and verifies that it is gone. Idempotent; `complete` is claimed only for what was checked.
     async fn teardown(&self, call: &Call, request: &Teardown) -> Result<CleanupReport, Failure>;
 
+    /// Whether everything it makes ends when this machine loses its power. Records of such things need not survive that
+    /// themselves, and are written faster. Wrong for whatever lives elsewhere, or is billed.
+    fn ends_with_this_machine(&self) -> bool {
+        false
+    }
+
     /// Checks inputs beyond what a schema can say.
     fn validate(&self) -> Option<&dyn Validate> {
         None

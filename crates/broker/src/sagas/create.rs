@@ -4,7 +4,7 @@ use super::call::{back_off, supervised, try_again};
 use crate::control::Context;
 use crate::engine::{Broker, Placement};
 use crate::journal::{Change, Journal, take_step};
-use crate::state::{Lifecycle, OperationKind, Record, Step};
+use crate::state::{Durability, Lifecycle, OperationKind, Record, Step};
 use crate::store::{NewEvent, StoreError, Taken};
 use sandboxer_sdk::{Call, CallEnd, Provision, TeardownReason};
 use sandboxer_types::{
@@ -26,6 +26,9 @@ impl Broker {
     ) -> Result<SandboxStatus, Failure> {
         let mut record = self.intend(&request)?;
         let placement = self.placement(&record.extension)?;
+        if placement.extension.ends_with_this_machine() {
+            record.durability = Durability::ProcessEnd;
+        }
         if let Some(repeated) = self.repeated(&record, wait, context).await? {
             return Ok(repeated);
         }

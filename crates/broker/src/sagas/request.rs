@@ -2,7 +2,7 @@
 
 use crate::engine::Broker;
 use crate::state::Idempotency;
-use crate::state::{Lease, Lifecycle, Operation, OperationKind, Record};
+use crate::state::{Durability, Lease, Lifecycle, Operation, OperationKind, Record};
 use sandboxer_types::{
     ErrorKind, ExtensionId, Failure, HostId, Profile, Residue, SandboxCreateRequest, SandboxId, TimeSpan,
     check_label_key,
@@ -40,6 +40,7 @@ impl Broker {
             tether: request.tether,
             idempotency: idempotency(request)?,
             ambiguous: false,
+            durability: Durability::PowerLoss,
             lifecycle: Lifecycle::Planned,
             operation: Some(Operation { kind: OperationKind::Create, by: self.parts.process.clone() }),
             epoch: 1,

@@ -8,6 +8,6 @@ mod transition;
 
 pub use lease::Lease;
 pub use lifecycle::Lifecycle;
-pub use record::{Idempotency, Operation, OperationKind, ProcessId, Record};
+pub use record::{Durability, Idempotency, Operation, OperationKind, ProcessId, Record};
 pub use status::{Observation, describe};
 pub use transition::{IllegalStep, Step, apply};

@@ -39,6 +39,17 @@ pub struct Operation {
     pub by: ProcessId,
 }
 
+/// What the writes about a sandbox must survive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// A loss of power.
+    #[default]
+    PowerLoss,
+    /// The end of any process: enough for what ends with the machine.
+    ProcessEnd,
+}
+
 /// Everything the store knows of one sandbox.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -82,6 +93,9 @@ pub struct Record {
     /// An attempt of this create ended without a word on whether something exists.
     #[serde(default)]
     pub ambiguous: bool,
+    /// What the writes about it must survive.
+    #[serde(default)]
+    pub durability: Durability,
     /// Where it stands.
     pub lifecycle: Lifecycle,
     /// What is being done to it.

@@ -7,7 +7,7 @@ use super::statements::{
 };
 use super::worker::Worker;
 use super::{EventFilter, NewEvent, RecordFilter, Sighting, Store, StoreError};
-use crate::state::Record;
+use crate::state::{Durability, Record};
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// How long a process waits for another's transaction. Theirs take less than a millisecond.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A store in one file. Writing is synchronous to the disk: what was written survives a loss of power.
+/// A store in one file. What was written survives the end of any process, and a loss of power where its record asks for it.
 pub struct SqliteStore {
     owner: OwnerId,
     clock: Arc<dyn Clock>,
@@ -105,7 +105,6 @@ fn connect(path: &Path, shown: &str) -> Result<Connection, StoreError> {
     recognise(&connection, shown)?;
     let set = || {
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
         // Whoever opens the store first reads the whole log: keep it short.
         connection.pragma_update(None, "wal_autocheckpoint", 250)?;
         // Nor does every short command have to tidy the log up at its end.
@@ -116,7 +115,13 @@ fn connect(path: &Path, shown: &str) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+/// Begins a write that survives what its record asks for. A synchronous one carries all earlier ones along.
+fn begin(connection: &mut Connection, durability: Durability) -> rusqlite::Result<Transaction<'_>> {
+    let synchronous = match durability {
+        Durability::PowerLoss => "FULL",
+        Durability::ProcessEnd => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
@@ -130,7 +135,7 @@ impl Store for SqliteStore {
         let (record, now) = (record.clone(), self.now_milliseconds());
         self.worker
             .run(move |connection| {
-                let transaction = immediate(connection)?;
+                let transaction = begin(connection, record.durability)?;
                 insert_record(&transaction, &record)?;
                 append(&transaction, now, &record.sandbox_id, &events)?;
                 Ok(transaction.commit()?)
@@ -142,7 +147,7 @@ impl Store for SqliteStore {
         let (record, now) = (record.clone(), self.now_milliseconds());
         self.worker
             .run(move |connection| {
-                let transaction = immediate(connection)?;
+                let transaction = begin(connection, record.durability)?;
                 update_record(&transaction, expected_epoch, &record)?;
                 append(&transaction, now, &record.sandbox_id, &events)?;
                 Ok(transaction.commit()?)
@@ -154,7 +159,7 @@ impl Store for SqliteStore {
         let (sandbox_id, now) = (sandbox_id.clone(), self.now_milliseconds());
         self.worker
             .run(move |connection| {
-                let transaction = immediate(connection)?;
+                let transaction = begin(connection, Durability::PowerLoss)?;
                 append(&transaction, now, &sandbox_id, &events)?;
                 Ok(transaction.commit()?)
             })
@@ -165,7 +170,7 @@ impl Store for SqliteStore {
         let (extension, now) = (extension.clone(), self.now_milliseconds());
         self.worker
             .run(move |connection| {
-                let transaction = immediate(connection)?;
+                let transaction = begin(connection, Durability::PowerLoss)?;
                 record_sightings(&transaction, &extension, &seen, now)?;
                 let sightings = read_sightings(&transaction, &extension)?;
                 transaction.commit()?;

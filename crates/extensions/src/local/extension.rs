@@ -76,6 +76,10 @@ fn not_found(id: &SandboxId) -> Failure {
 
 #[async_trait]
 impl SandboxExtension for LocalExtension {
+    fn ends_with_this_machine(&self) -> bool {
+        true
+    }
+
     async fn provision(&self, call: &Call, request: &Provision) -> Result<Handle, Failure> {
         if request.host != HostId::localhost() {
             let message = format!("`ext.local` makes sandboxes on `localhost`, not on `{}`", request.host);
