@@ -31,7 +31,7 @@ pub(crate) enum ProfileCommand {
 
 /// Runs it.
 pub(crate) fn profile(config: &Config, command: ProfileCommand, output: &Output) -> CommandResult<ExitCode> {
-    let catalog = catalog(config)?;
+    let catalog = catalog(config);
     match command {
         ProfileCommand::Ls => {
             let rows: Vec<Row> = catalog
