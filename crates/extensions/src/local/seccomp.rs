@@ -130,14 +130,15 @@ fn rules() -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
         .map(|family| condition(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, u64::from(family.cast_unsigned())))
         .collect();
     rules.insert(libc::SYS_socket, vec![rule(other_family?)?]);
-    rules.insert(libc::SYS_prlimit64, vec![limits_of_the_agent()?]);
+    rules.insert(libc::SYS_prlimit64, vec![limits_of_others()?]);
     Ok(rules)
 }
 
-/// Where commands have the agent's user id they could set its limits, and so stop it from working.
-fn limits_of_the_agent() -> io::Result<SeccompRule> {
+/// Where commands have the agent's user id they could set its limits, and so stop it from working: by its process id, or
+/// by that of any of its threads. So everybody may set their own limits only.
+fn limits_of_others() -> io::Result<SeccompRule> {
     rule([
-        condition(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 1)?,
+        condition(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0)?,
         condition(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?,
     ])
 }

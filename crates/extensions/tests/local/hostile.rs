@@ -43,6 +43,7 @@ const ATTEMPTS: &[Attempt] = &[
     ("raw", || call(libc::SYS_socket, [libc::AF_INET.into(), 3, 1, 0])),
     ("ptrace-agent", || call(libc::SYS_ptrace, [libc::PTRACE_ATTACH.into(), 1, 0, 0])),
     ("limit-agent", || call(libc::SYS_prlimit64, [1, libc::RLIMIT_NOFILE.into(), text(c"0000000000000000"), 0])),
+    ("limit-agent-thread", || call(libc::SYS_prlimit64, [2, libc::RLIMIT_NOFILE.into(), text(c"0000000000000000"), 0])),
     ("steal-descriptor", steal_descriptor),
     ("read-agent", read_agent),
     ("become-root", || call(libc::SYS_setuid, [0, 0, 0, 0])),

@@ -15,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("a_folder_is_copied_whatever_its_names", a_folder_is_copied_whatever_its_names),
         trial("a_work_tree_is_copied_with_its_repository", a_work_tree_is_copied_with_its_repository),
+        trial("a_hostile_work_tree_runs_nothing_outside", a_hostile_work_tree_runs_nothing_outside),
         trial("a_repository_is_cloned", a_repository_is_cloned),
         trial("what_cannot_be_put_there_leaves_nothing", what_cannot_be_put_there_leaves_nothing),
         trial("a_long_copy_can_be_given_up", a_long_copy_can_be_given_up),
@@ -93,6 +94,37 @@ async fn a_work_tree_is_copied_with_its_repository() {
         .await;
     let expected = ".git\n.gitignore\nkept.log\nmain\nnew\nchangeduntrackedtracked\n M main\n?? new\n1\n";
     assert_eq!((status, output.as_str()), (0, expected));
+    assert!(sandbox.remove().await.complete);
+}
+
+/// Its settings name programs for git to run: to watch its files, as hooks, and to fetch an ignore file that is missing.
+async fn a_hostile_work_tree_runs_nothing_outside() {
+    let lab = Lab::new();
+    let source = folder(&lab, "hostile");
+    let marks = folder(&lab, "marks");
+    let touch = |name: &str| format!("touch {}; false", marks.join(name).display());
+    git(&source, &["init", "-q"]);
+    std::fs::write(source.join("file"), "x").expect("written");
+    git(&source, &["add", "file"]);
+    let missing = format!("100644,{},.gitignore", "1".repeat(40));
+    git(&source, &["update-index", "--add", "--cacheinfo", &missing]);
+    for (name, value) in [
+        ("core.repositoryformatversion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", source.to_str().expect("text")),
+        ("remote.origin.uploadpack", &touch("fetch")),
+        ("core.fsmonitor", &touch("watch")),
+        ("core.sshCommand", &touch("ssh")),
+    ] {
+        git(&source, &["config", name, value]);
+    }
+    let sandbox = lab.make_from(with_repository("hostile", source.to_str().expect("text"))).await;
+    let (status, output) = sandbox.run("cat /workspace/file").await;
+    assert_eq!((status, output.as_str()), (0, "x"));
+    let ran: Vec<_> =
+        std::fs::read_dir(&marks).expect("readable").map(|entry| entry.expect("read").file_name()).collect();
+    assert!(ran.is_empty(), "ran outside: {ran:?}");
     assert!(sandbox.remove().await.complete);
 }
 

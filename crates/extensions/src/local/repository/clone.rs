@@ -47,6 +47,8 @@ pub(super) async fn into(
 async fn git(words: &[&str], url: &str, call: &Call, control: BorrowedFd<'_>) -> Result<(), Failure> {
     let command = CommandLine::new(["git"].iter().chain(&SETTINGS).chain(words).copied())
         .with_env("GIT_TERMINAL_PROMPT", "0")
+        // A repository on this machine must not have its own missing parts fetched by a program that it names.
+        .with_env("GIT_NO_LAZY_FETCH", "1")
         .with_env("GIT_ALLOW_PROTOCOL", "https:http:ssh:git:file")
         // Asks nothing, since nobody may be there to answer.
         .with_env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");

@@ -58,9 +58,7 @@ fn unreadable(source: &Path, error: Errno) -> Failure {
 /// What the repository holds though its ignore files match it. Only git can tell; without git such files are left out.
 async fn tracked_though_ignored(source: &Path, call: &Call) -> Vec<PathBuf> {
     let Some(folder) = source.to_str().filter(|_| GitTree::of(source) == GitTree::Whole) else { return Vec::new() };
-    // The folder's own settings may name programs to run; the one that matters here is switched off.
-    let words = ["git", "-c", "core.fsmonitor=false", "-C", folder, "ls-files", "-z", "-c", "-i", "--exclude-standard"];
-    match call.runner.run(&CommandLine::new(words), Duration::from_secs(60)).await {
+    match call.runner.run(&list_tracked_though_ignored(folder), Duration::from_secs(60)).await {
         Ok(output) if output.success() => {
             let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
             names.map(|name| PathBuf::from(OsString::from_vec(name.to_vec()))).collect()
@@ -75,6 +73,19 @@ async fn tracked_though_ignored(source: &Path, call: &Call) -> Vec<PathBuf> {
             Vec::new()
         }
     }
+}
+
+/// The folder's own settings may name programs to run: to watch files, as hooks, and to fetch what a partial clone lacks.
+/// None of them is run, since the folder may be anybody's.
+fn list_tracked_though_ignored(folder: &str) -> CommandLine {
+    let settings = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", folder];
+    let words = ["ls-files", "-z", "-c", "-i", "--exclude-standard"];
+    CommandLine::new(settings.into_iter().chain(words))
+        // A list of allowed transports that names none of them.
+        .with_env("GIT_ALLOW_PROTOCOL", "none")
+        .with_env("GIT_NO_LAZY_FETCH", "1")
+        .with_env("GIT_OPTIONAL_LOCKS", "0")
+        .with_env("GIT_TERMINAL_PROMPT", "0")
 }
 
 struct Copy {
