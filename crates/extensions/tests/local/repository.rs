@@ -108,6 +108,7 @@ async fn a_hostile_work_tree_runs_nothing_outside() {
     git(&source, &["add", "file"]);
     let missing = format!("100644,{},.gitignore", "1".repeat(40));
     git(&source, &["update-index", "--add", "--cacheinfo", &missing]);
+    git(&source, &["update-index", "--skip-worktree", ".gitignore"]);
     for (name, value) in [
         ("core.repositoryformatversion", "1"),
         ("extensions.partialClone", "origin"),
