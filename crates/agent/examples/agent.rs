@@ -2,5 +2,5 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = std::env::args().nth(1).ok_or("give the options as JSON")?;
-    Ok(sandboxer_agent::run(serde_json::from_str(&options)?)?)
+    Ok(sandboxer_agent::run(serde_json::from_str(&options)?, |_| {})?)
 }

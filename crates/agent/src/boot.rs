@@ -2,24 +2,30 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt as _;
-use std::os::unix::net::UnixListener as StdUnixListener;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::process::Rlimit;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::access::Access;
 use crate::accounts::AccountFiles;
+use crate::activity::{self, Activity};
+use crate::defaults::{CurrentDefaults, Defaults};
 use crate::error::AgentError;
+use crate::files::PolledWatches;
 use crate::identity::Power;
+use crate::leases::Leases;
 use crate::options::{Listen, Options};
 use crate::process::{CommandSettings, Limits, Processes, Reaper, raise_descriptors};
-use crate::server::{self, Listener};
+use crate::server;
 use crate::shared::Shared;
+use crate::stdio::Stdio;
+use crate::transport;
 use crate::workers::Workers;
 
 /// Runs an agent on this thread until SIGTERM or SIGINT; as a sandbox's first process (`init`) for ever. Its commands
@@ -27,7 +33,9 @@ use crate::workers::Workers;
 ///
 /// To be called once, early in a process that has no other threads yet: from then on the process is not dumpable, none
 /// of its descriptors passes to a child, and they all belong to the agent.
-pub fn run(options: Options) -> Result<(), AgentError> {
+///
+/// `announce` is told where it listens, once it does.
+pub fn run(options: Options, announce: impl FnOnce(&str)) -> Result<(), AgentError> {
     harden()?;
     check_descriptors(&options)?;
     if options.init && !rustix::process::getpid().is_init() {
@@ -40,47 +48,120 @@ pub fn run(options: Options) -> Result<(), AgentError> {
     let workers = Workers::start().map_err(AgentError::setup("start threads"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(AgentError::setup("start the event loop"))?;
-    runtime.block_on(serve(options, power, found, workers))
+    runtime.block_on(serve(options, announce, power, found, workers))
 }
 
-async fn serve(options: Options, power: Power, found: Rlimit, workers: Workers) -> Result<(), AgentError> {
+async fn serve(
+    options: Options,
+    announce: impl FnOnce(&str),
+    power: Power,
+    found: Rlimit,
+    workers: Workers,
+) -> Result<(), AgentError> {
     let reaper = Arc::new(Reaper::new(options.init));
     Arc::clone(&reaper).watch().map_err(AgentError::setup("watch for ended processes"))?;
-    let listener = listen(&options.listen)?;
+    let endpoint = Endpoint::open(&options.listen)?;
+    announce(&endpoint.address());
     // So that it holds no folder; a relative socket is bound by now.
     rustix::process::chdir("/").map_err(|error| AgentError::setup("enter `/`")(error.into()))?;
-    let init = options.init;
     let settings = CommandSettings {
-        workdir: options.workdir.map(|workdir| workdir.to_string_lossy().into_owned()),
-        environment: options.environment,
         limits: Limits::new(&options.command_rlimits, found),
-        cgroups: options.commands_cgroup_fds.into(),
+        cgroups: options.commands_cgroup_fds.as_slice().into(),
         no_new_privileges: options.no_new_privileges,
-        no_tracing: init,
+        no_tracing: options.init,
         null: null_device(),
     };
-    let shared = Arc::new(Shared {
-        power,
-        accounts: AccountFiles::new("/etc"),
-        default_user: options.default_user,
-        default_home: options.default_home,
-        workers,
-        processes: Processes::new(settings, Arc::clone(&reaper)),
-    });
+    let (init, patience) = (options.init, options.leave_when_idle);
+    let processes = Processes::new(settings, Arc::clone(&reaper));
+    let shared = shared(options, power, workers, processes);
+    let leases = crate::leases::watch(Arc::clone(&shared));
     if init {
         // No handler for anything else: to the first process, the kernel then delivers nothing from inside.
-        server::serve(listener, shared).await;
-        return Ok(());
+        tokio::select! {
+            () = endpoint.serve(shared) => return Ok(()),
+            ended = leases => return ended.map_err(AgentError::setup("watch over leases")),
+        }
     }
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::setup("watch for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::setup("watch for SIGINT"))?;
-    tokio::select! {
-        () = server::serve(listener, shared) => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let ended = tokio::select! {
+        () = endpoint.serve(Arc::clone(&shared)) => Ok(()),
+        ended = leases => ended.map_err(AgentError::setup("watch over leases")),
+        () = until_idle(&shared, patience) => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    };
     reaper.kill_all();
-    Ok(())
+    ended
+}
+
+fn shared(options: Options, power: Power, workers: Workers, processes: Processes) -> Arc<Shared> {
+    let activity = Arc::<Activity>::default();
+    let defaults = Defaults {
+        user: options.default_user,
+        workdir: options.workdir.map(|workdir| workdir.to_string_lossy().into_owned()),
+        environment: options.environment,
+    };
+    Arc::new(Shared {
+        power,
+        accounts: AccountFiles::new("/etc"),
+        access: Access::new(options.token),
+        defaults: CurrentDefaults::new(defaults),
+        default_home: options.default_home,
+        workers,
+        processes,
+        watches: PolledWatches::default(),
+        leases: Leases::new(Arc::clone(&activity)),
+        activity,
+        meter: Arc::default(),
+    })
+}
+
+async fn until_idle(shared: &Shared, patience: Option<Duration>) {
+    match patience {
+        Some(patience) => activity::until_idle(shared, patience).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Where clients come.
+enum Endpoint {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+    Stdio(Stdio),
+}
+
+impl Endpoint {
+    fn open(listen: &Listen) -> Result<Self, AgentError> {
+        match listen {
+            Listen::InheritedFd(descriptor) => transport::inherited(*descriptor).map(Self::Unix),
+            Listen::Unix(path) => transport::unix(path).map(Self::Unix),
+            Listen::Tcp(address) => transport::tcp(*address).map(Self::Tcp),
+            Listen::Stdio => Stdio::take().map(Self::Stdio),
+        }
+    }
+
+    fn address(&self) -> String {
+        match self {
+            Self::Unix(listener) => match listener.local_addr().ok().as_ref().and_then(|address| address.as_pathname())
+            {
+                Some(path) => format!("unix:{}", path.display()),
+                None => "a unix socket".to_owned(),
+            },
+            Self::Tcp(listener) => {
+                listener.local_addr().map_or_else(|_| "TCP".to_owned(), |address| address.to_string())
+            }
+            Self::Stdio(_) => "the standard streams".to_owned(),
+        }
+    }
+
+    async fn serve(self, shared: Arc<Shared>) {
+        match self {
+            Self::Unix(listener) => server::serve(listener, shared).await,
+            Self::Tcp(listener) => server::serve(listener, shared).await,
+            Self::Stdio(stdio) => server::serve(stdio, shared).await,
+        }
+    }
 }
 
 /// Keeps the process's memory, environment and descriptors from its own commands.
@@ -123,51 +204,7 @@ fn null_device() -> Option<OwnedFd> {
     device.then(|| file.into())
 }
 
-fn listen(listen: &Listen) -> Result<Listener, AgentError> {
-    let failed = |address: String| move |source| AgentError::Listen { address, source };
-    match listen {
-        Listen::InheritedFd(descriptor) => inherited(*descriptor)
-            .map(Listener::Unix)
-            .map_err(|source| AgentError::Descriptor { descriptor: *descriptor, source }),
-        Listen::Unix(path) => {
-            free(path)?;
-            bind(path).map(Listener::Unix).map_err(failed(path.display().to_string()))
-        }
-        Listen::Tcp(address) => std::net::TcpListener::bind(address)
-            .and_then(|listener| {
-                listener.set_nonblocking(true)?;
-                TcpListener::from_std(listener).map(Listener::Tcp)
-            })
-            .map_err(failed(address.to_string())),
-    }
-}
-
-fn inherited(descriptor: RawFd) -> io::Result<UnixListener> {
-    #[allow(unsafe_code, reason = "a number from the options becomes a descriptor")]
-    // SAFETY: by `run`'s contract the process's descriptors are the agent's; this one is taken once.
-    let listener = unsafe { StdUnixListener::from_raw_fd(descriptor) };
-    if !rustix::net::sockopt::socket_acceptconn(&listener)? {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not listening"));
-    }
-    rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::CLOEXEC)?;
-    listener.set_nonblocking(true)?;
-    UnixListener::from_std(listener)
-}
-
-/// Removes a socket that an earlier agent left.
-fn free(path: &Path) -> Result<(), AgentError> {
-    match path.symlink_metadata() {
-        Ok(status) if status.file_type().is_socket() => std::fs::remove_file(path)
-            .map_err(|source| AgentError::Listen { address: path.display().to_string(), source }),
-        Ok(_) => Err(AgentError::NotASocket { path: path.to_owned() }),
-        Err(_) => Ok(()),
-    }
-}
-
-/// Binds for the owner alone: whoever connects may run commands.
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    let mask = rustix::process::umask(Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(mask);
-    bound
+/// The name of who runs this process, or the number of one without a name.
+pub fn own_user() -> String {
+    AccountFiles::new("/etc").read().user_name(rustix::process::geteuid().as_raw())
 }

@@ -34,6 +34,12 @@ pub enum AgentError {
         #[source]
         source: io::Error,
     },
+    /// Others could put a socket of theirs where the daemon's should be.
+    #[error("`{}` belongs to somebody else, or others can write to it", folder.display())]
+    OthersFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The socket's path is taken by something that is no socket.
     #[error("`{}` exists and is no socket", path.display())]
     NotASocket {

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Token;
+
 /// Everything the agent is told when it starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// Where it listens.
@@ -39,6 +42,12 @@ pub struct Options {
     /// reached over ssh). Only for an agent that runs as that user.
     #[serde(default)]
     pub default_home: Option<PathBuf>,
+    /// What clients must show. Not part of what travels as text.
+    #[serde(skip)]
+    pub token: Option<Token>,
+    /// Ends after so long without a connection, a command and a lease.
+    #[serde(default)]
+    pub leave_when_idle: Option<Duration>,
 }
 
 impl Options {
@@ -54,6 +63,8 @@ impl Options {
             environment: BTreeMap::new(),
             no_new_privileges: true,
             default_home: None,
+            token: None,
+            leave_when_idle: None,
         }
     }
 }
@@ -72,6 +83,8 @@ pub enum Listen {
     Unix(PathBuf),
     /// A TCP address to bind.
     Tcp(SocketAddr),
+    /// The standard input and output, for one client. It ends when that client goes.
+    Stdio,
 }
 
 /// Resource limits of each command; both the soft and the hard one. What is absent stays as the agent found it.
@@ -101,13 +114,15 @@ mod tests {
         let mut options = Options::new(Listen::InheritedFd(3), "user");
         options.command_rlimits.nproc = Some(512);
         let text = serde_json::to_string(&options).unwrap();
-        assert_eq!(serde_json::from_str::<Options>(&text).unwrap(), options);
+        let read = serde_json::from_str::<Options>(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
     }
 
     #[test]
     fn little_is_needed() {
         let options: Options =
             serde_json::from_str(r#"{"listen":{"tcp":"127.0.0.1:49983"},"default_user":"root"}"#).unwrap();
-        assert_eq!(options, Options::new(Listen::Tcp("127.0.0.1:49983".parse().unwrap()), "root"));
+        assert_eq!(options.listen, Listen::Tcp("127.0.0.1:49983".parse().unwrap()));
+        assert_eq!((options.default_user.as_str(), options.no_new_privileges), ("root", true));
     }
 }

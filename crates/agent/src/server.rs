@@ -16,12 +16,14 @@ use sandboxer_envd::connectrpc::{ConnectRpcService, Router};
 use sandboxer_envd::filesystem::FilesystemExt as _;
 use sandboxer_envd::process::ProcessExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
 use tower::Service as _;
 
-use crate::files::{self, Body, FilesystemService};
-use crate::process::{OwnService, ProcessService};
+use crate::files::{self, Body, FilesystemService, Refusal, Source};
+use crate::own_service::OwnService;
+use crate::process::ProcessService;
 use crate::shared::Shared;
+use crate::transport::Transport;
+use crate::{forward, surroundings};
 
 /// A stream's window: more than a far client's bandwidth times its delay needs, less than memory minds.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -35,32 +37,26 @@ const STREAMS: u32 = 4096;
 /// How long to wait before accepting again, when there are no descriptors left.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
-/// What the agent listens on.
-pub(crate) enum Listener {
-    Unix(UnixListener),
-    Tcp(TcpListener),
-}
-
-/// Accepts clients for ever.
-pub(crate) async fn serve(listener: Listener, shared: Arc<Shared>) {
+/// Serves clients until no more can come and the last is gone; on a listener, for ever.
+pub(crate) async fn serve(mut transport: impl Transport, shared: Arc<Shared>) {
+    let activity = Arc::clone(&shared.activity);
     let routes = Routes::new(shared);
     loop {
-        let accepted = match &listener {
-            Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| routes.attend(stream)),
-            Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "cannot switch off delays");
+        match transport.accept().await {
+            Ok(Some(stream)) => routes.attend(stream),
+            Ok(None) => return activity.until_unconnected().await,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a client");
+                if is_exhausted(&error) {
+                    tokio::time::sleep(EXHAUSTED).await;
                 }
-                routes.attend(stream);
-            }),
-        };
-        if let Err(error) = accepted {
-            tracing::warn!(%error, "cannot accept a client");
-            if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)) {
-                tokio::time::sleep(EXHAUSTED).await;
             }
         }
     }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
 }
 
 /// Where requests go.
@@ -77,6 +73,8 @@ impl Routes {
         let router = Arc::new(FilesystemService(Arc::clone(&shared))).register(router);
         let router = Arc::new(OwnService(Arc::clone(&shared))).register(router);
         let mut http = auto::Builder::new(TokioExecutor::new());
+        // A client that said all it had to say may end its side, and still wants its answer.
+        http.http1().half_close(true);
         http.http2()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -92,22 +90,38 @@ impl Routes {
     /// Serves one client on a task of its own.
     fn attend(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let routes = self.clone();
+        let connection = self.shared.activity.connection();
         tokio::spawn(async move {
+            let _connection = connection;
             let builder = Arc::clone(&routes.http);
             let service = service_fn(move |request| {
                 let routes = routes.clone();
                 async move { Ok::<_, Infallible>(routes.answer(request).await) }
             });
-            if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+            if let Err(error) = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await {
                 tracing::debug!(error, "a connection broke");
             }
         });
     }
 
     async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
+        // What lets itself be opened by other means than the token.
         match (request.method(), request.uri().path()) {
-            (&Method::GET | &Method::HEAD, "/health") => empty(StatusCode::NO_CONTENT),
-            (_, "/files") => files::serve(&self.shared, request).await,
+            (&Method::GET | &Method::HEAD, "/health") => return empty(StatusCode::NO_CONTENT),
+            (&Method::POST, "/init") => return surroundings::initialize(&self.shared, request).await,
+            (_, path) if path == "/files" || path.starts_with("/files/") => {
+                return files::serve(&self.shared, request).await;
+            }
+            _ => {}
+        }
+        if let Err(denied) = self.shared.access.permit(request.headers()) {
+            Source::new(request.into_body()).drain().await;
+            return Refusal::from(denied).into_response();
+        }
+        match (request.method(), request.uri().path()) {
+            (&Method::CONNECT, _) => forward::connect_through(&self.shared, request).await,
+            (&Method::GET, "/envs") => surroundings::environment(&self.shared),
+            (&Method::GET, "/metrics") => surroundings::measure(&self.shared).await,
             _ => match self.rpc.call(request).await {
                 Ok(response) => response.map(|body| body.map_err(io::Error::other).boxed_unsync()),
                 Err(never) => match never {},

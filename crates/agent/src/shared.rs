@@ -6,9 +6,15 @@ use std::sync::Arc;
 use http::HeaderMap;
 use sandboxer_envd::connectrpc::ConnectError;
 
+use crate::access::Access;
 use crate::accounts::{AccountFiles, Accounts, User};
+use crate::activity::Activity;
 use crate::auth;
+use crate::defaults::CurrentDefaults;
+use crate::files::PolledWatches;
 use crate::identity::{Identity, Power};
+use crate::leases::Leases;
+use crate::metrics::Meter;
 use crate::process::Processes;
 use crate::workers::Workers;
 
@@ -16,10 +22,15 @@ use crate::workers::Workers;
 pub(crate) struct Shared {
     pub(crate) power: Power,
     pub(crate) accounts: AccountFiles,
-    pub(crate) default_user: String,
+    pub(crate) access: Access,
+    pub(crate) defaults: CurrentDefaults,
     pub(crate) default_home: Option<PathBuf>,
     pub(crate) workers: Workers,
     pub(crate) processes: Processes,
+    pub(crate) watches: PolledWatches,
+    pub(crate) leases: Leases,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) meter: Arc<Meter>,
 }
 
 /// A user that cannot be acted for.
@@ -50,7 +61,8 @@ impl Shared {
 
     /// A user by name, or the default user.
     pub(crate) fn user(&self, name: Option<&str>) -> Result<User, UserFault> {
-        let name = name.unwrap_or(&self.default_user);
+        let defaults = self.defaults.get();
+        let name = name.unwrap_or(&defaults.user);
         let accounts = self.accounts.read();
         let user = accounts.user(name).cloned().or_else(|| self.unlisted(name));
         let user = user.ok_or_else(|| UserFault::Unknown(name.to_owned()))?;
@@ -72,7 +84,7 @@ impl Shared {
     /// The default user of an agent that runs as that user, where no file lists it.
     fn unlisted(&self, name: &str) -> Option<User> {
         let Power::Own { uid } = self.power else { return None };
-        if name != self.default_user {
+        if name != self.defaults.get().user {
             return None;
         }
         let gid = rustix::process::getegid().as_raw();

@@ -49,9 +49,15 @@ pub(crate) enum Command {
     Exec(commands::exec::ExecArguments),
     /// Open a shell in a sandbox
     Shell(commands::shell::ShellArguments),
+    /// List the commands of a sandbox
+    Ps(commands::ps::PsArguments),
+    /// Follow a command that runs already, or ended a while ago
+    Attach(commands::attach::AttachArguments),
+    /// Listen here for what listens in a sandbox
+    Forward(commands::forward::ForwardArguments),
     /// Copy files to or from a sandbox (ID:PATH)
     Cp(commands::cp::CpArguments),
-    /// Show what set-up and the extension said
+    /// Show what set-up and the extension said, or what a command said
     Logs(commands::logs::LogsArguments),
     /// Show what happened, from the durable log
     Events(commands::events::EventsArguments),
@@ -75,6 +81,8 @@ pub(crate) enum Command {
     Profile(commands::profile::ProfileCommand),
     /// Say what this machine can and cannot enforce, and what to do about it
     Doctor,
+    /// Serve commands and files on this machine, as inside a sandbox; E2B's clients can use it
+    Agent(commands::agent::AgentArguments),
     /// Print a completion script for a shell
     Completion(commands::completion::CompletionArguments),
     /// Write man pages into a directory
@@ -84,11 +92,15 @@ pub(crate) enum Command {
 impl Command {
     /// Whether the status of a command inside is passed through, so that our own failures need a status of their own.
     pub(crate) fn passes_status_through(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Exec(_) | Self::Shell(_))
+        matches!(self, Self::Run(_) | Self::Exec(_) | Self::Shell(_) | Self::Attach(_))
     }
 
     /// Whether it changes nothing.
     pub(crate) fn only_looks(&self) -> bool {
-        matches!(self, Self::Ls(_) | Self::Show(_) | Self::Logs(_) | Self::Events(_))
+        match self {
+            Self::Ls(_) | Self::Show(_) | Self::Events(_) => true,
+            Self::Logs(arguments) => arguments.only_looks(),
+            _ => false,
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sandboxer_agent::{Listen, Options};
-use sandboxer_reach::{AgentSession, ExecRequest, ReachError, Session, WriteOptions};
+use sandboxer_reach::{AgentSession, ExecRequest, ReachError, Session, SessionOptions, UnixSocket, WriteOptions};
 
 type Result<Value> = std::result::Result<Value, Box<dyn Error>>;
 
@@ -46,14 +46,14 @@ fn memory(agent: &Agent) -> Result<String> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let socket = folder.path().join("agent.sock");
-    let listener = UnixListener::bind(&socket)?;
+    let socket = UnixSocket(folder.path().join("agent.sock"));
+    let listener = UnixListener::bind(&socket.0)?;
     let options = serde_json::to_string(&Options::new(Listen::InheritedFd(0), "root"))?;
     let program = std::env::current_exe()?.with_file_name("agent");
     let mut command = Command::new(program);
     let begun = Instant::now();
     let agent = Agent(command.arg(options).stdin(OwnedFd::from(listener)).spawn()?);
-    let session = AgentSession::connect_unix(&socket).await?;
+    let session = AgentSession::connect(&socket, SessionOptions::default()).await?;
     run_true(&session).await?;
     writeln!(std::io::stdout(), "start to first exec done: {:.2?}; {}", begun.elapsed(), memory(&agent)?)?;
     latencies(&session, &socket).await?;
@@ -67,7 +67,7 @@ async fn main() -> Result<()> {
     writeln!(std::io::stdout(), "{}", memory(&agent)?).map_err(Into::into)
 }
 
-async fn latencies(session: &AgentSession, socket: &std::path::Path) -> Result<()> {
+async fn latencies(session: &AgentSession, socket: &UnixSocket) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let begun = Instant::now();
@@ -92,7 +92,7 @@ async fn latencies(session: &AgentSession, socket: &std::path::Path) -> Result<(
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let begun = Instant::now();
-        run_true(&AgentSession::connect_unix(socket).await?).await?;
+        run_true(&AgentSession::connect(socket, SessionOptions::default()).await?).await?;
         times.push(begun.elapsed());
     }
     say("connect and exec", times)
@@ -137,7 +137,7 @@ async fn bulk(session: &AgentSession, folder: &std::path::Path) -> Result<()> {
     input.close_stdin().await?;
     execution.wait().await?;
     rate("input", begun)?;
-    let path = folder.join("bulk").display().to_string();
+    let path = folder.join("bulk");
     let begun = Instant::now();
     let pieces = futures::stream::iter((0..BULK >> 20).map(move |_| Ok(piece.clone()))).boxed();
     session.write(&path, WriteOptions::default(), pieces, None).await?;

@@ -18,6 +18,8 @@ pub struct ReachError {
 pub enum ReachErrorKind {
     /// Nobody answers, or the connection broke; what was under way may have happened.
     Unreachable,
+    /// Nobody listens on the port or socket inside.
+    Refused,
     /// There is no such file, folder or process.
     NotFound,
     /// It exists already.
@@ -26,6 +28,8 @@ pub enum ReachErrorKind {
     PermissionDenied,
     /// There is no such user in the sandbox.
     UnknownUser,
+    /// The access token is missing or wrong.
+    Unauthenticated,
     /// The program to run does not exist: 127 in a shell.
     CommandNotFound,
     /// The program exists but cannot be executed: 126 in a shell.

@@ -56,6 +56,23 @@ pub enum ExecEvent {
     Stderr(Bytes),
     /// From its terminal.
     Pty(Bytes),
+    /// Output that was wanted and is not kept any more.
+    Gap {
+        /// The offset of the first byte that is lost.
+        from: u64,
+        /// The offset after the last.
+        to: u64,
+    },
+}
+
+impl ExecEvent {
+    /// The offset behind this, when it began at `offset`.
+    pub(crate) fn advance(&self, offset: u64) -> u64 {
+        match self {
+            Self::Stdout(bytes) | Self::Stderr(bytes) | Self::Pty(bytes) => offset + bytes.len() as u64,
+            Self::Gap { to, .. } => *to,
+        }
+    }
 }
 
 /// How a command ended.
@@ -87,28 +104,55 @@ impl ExitStatus {
     }
 }
 
-/// A running command. Dropping it leaves the command running.
+/// What is known of a command when it is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Began {
+    /// Its process id inside the sandbox.
+    pub pid: u32,
+    /// The offset in its output of what comes first.
+    pub offset: u64,
+    /// Whether it has a terminal instead of pipes.
+    pub terminal: bool,
+}
+
+/// A command that is followed. Dropping it leaves the command running.
 pub struct Execution {
-    pid: u32,
+    began: Began,
+    offset: u64,
     events: Box<dyn ExecutionEvents>,
     input: InputHandle,
 }
 
 impl Execution {
     /// Assembled by a session from its parts.
-    pub fn new(pid: u32, events: Box<dyn ExecutionEvents>, control: Arc<dyn ExecutionControl>) -> Self {
-        Self { pid, events, input: InputHandle { control } }
+    pub fn new(began: Began, events: Box<dyn ExecutionEvents>, control: Arc<dyn ExecutionControl>) -> Self {
+        Self { began, offset: began.offset, events, input: InputHandle { control } }
     }
 
     /// Its process id inside the sandbox.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.began.pid
+    }
+
+    /// Whether it has a terminal.
+    pub fn has_terminal(&self) -> bool {
+        self.began.terminal
+    }
+
+    /// The offset behind what [`next_event`](Self::next_event) has given so far, in bytes of all its output: where
+    /// [`Session::attach`](crate::Session::attach) goes on after the connection broke.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// The next piece of output; `None` once the command ended and all its output was given. May be dropped and
     /// called again without losing output.
     pub async fn next_event(&mut self) -> Result<Option<ExecEvent>, ReachError> {
-        self.events.next_event().await
+        let event = self.events.next_event().await?;
+        if let Some(event) = &event {
+            self.offset = event.advance(self.offset);
+        }
+        Ok(event)
     }
 
     /// How it ended. Output that nobody took by [`next_event`](Self::next_event) is thrown away.
@@ -124,7 +168,8 @@ impl Execution {
 
 impl fmt::Debug for Execution {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Execution").field("pid", &self.pid).finish_non_exhaustive()
+        let Self { began, offset, .. } = self;
+        formatter.debug_struct("Execution").field("began", began).field("offset", offset).finish_non_exhaustive()
     }
 }
 
@@ -195,5 +240,12 @@ mod tests {
         assert_eq!(ExitStatus::Signal { signal: 9, core_dumped: false }.shell_code(), 137);
         assert!(ExitStatus::Code(0).success());
         assert!(!ExitStatus::Signal { signal: 15, core_dumped: false }.success());
+    }
+
+    #[test]
+    fn offsets_count_bytes_and_what_is_lost() {
+        assert_eq!(ExecEvent::Stdout(Bytes::from_static(b"abc")).advance(10), 13);
+        assert_eq!(ExecEvent::Stderr(Bytes::new()).advance(10), 10);
+        assert_eq!(ExecEvent::Gap { from: 10, to: 50 }.advance(10), 50);
     }
 }

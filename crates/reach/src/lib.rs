@@ -1,13 +1,14 @@
 //! Ways into a sandbox from outside.
 //!
-//! A [`Session`] runs commands and moves files in a sandbox; [`AgentSession`] does so by the agent inside, over one
-//! HTTP/2 connection on any byte stream. [`copy`] moves whole trees over any session.
+//! A [`Session`] runs commands, moves files and opens ports in a sandbox; [`AgentSession`] does so by the agent inside,
+//! over one HTTP/2 connection that a [`Connector`] makes. [`copy`] moves whole trees over any session.
 //!
 //! ```no_run
-//! use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, ReachError, Session};
+//! use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, ReachError, Session, SessionOptions, UnixSocket};
 //!
 //! # async fn example() -> Result<(), ReachError> {
-//! let session = AgentSession::connect_unix("/run/sandbox/agent.sock".as_ref()).await?;
+//! let socket = UnixSocket("/run/sandbox/agent.sock".into());
+//! let session = AgentSession::connect(&socket, SessionOptions::default()).await?;
 //! let mut execution = session.exec(ExecRequest::new(["echo", "hello"])).await?;
 //! while let Some(event) = execution.next_event().await? {
 //!     if let ExecEvent::Stdout(bytes) = event {
@@ -20,16 +21,28 @@
 //! ```
 
 mod agent;
+mod command;
+mod connect;
+mod content;
 pub mod copy;
+mod entry;
 mod error;
 mod execution;
+mod options;
+mod port;
 mod session;
+mod watch;
 
 pub use agent::AgentSession;
+pub use command::{CommandInfo, Ending, ProcessSelector, SignalScope};
+pub use connect::{ByteStream, Connector, ProcessStream, Tcp, UnixSocket};
+pub use content::{Content, Extent, WriteOptions};
+pub use entry::{Entry, EntryKind};
 pub use error::{ReachError, ReachErrorKind};
 pub use execution::{
-    ExecEvent, ExecRequest, Execution, ExecutionControl, ExecutionEvents, ExitStatus, InputHandle, WindowSize,
+    Began, ExecEvent, ExecRequest, Execution, ExecutionControl, ExecutionEvents, ExitStatus, InputHandle, WindowSize,
 };
-pub use session::{
-    Content, Entry, EntryKind, LinkTarget, ProcessInfo, ProcessSelector, Session, SignalScope, WriteOptions,
-};
+pub use options::{AccessToken, SessionOptions};
+pub use port::{Port, Target};
+pub use session::{Events, Session};
+pub use watch::{ChangeKind, WatchEvent};

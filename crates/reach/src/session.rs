@@ -1,17 +1,25 @@
 //! The trait that every way into a sandbox implements.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::time::SystemTime;
+use std::io;
+use std::path::Path;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::{ExecRequest, Execution, ExitStatus, ReachError};
+use crate::{
+    ByteStream, CommandInfo, Content, Entry, ExecEvent, ExecRequest, Execution, ExitStatus, Extent, Port,
+    ProcessSelector, ReachError, SignalScope, Target, WatchEvent, WriteOptions,
+};
 
-/// A way into one sandbox: commands and files. Paths may be relative to the user's home; `user` is the sandbox's
-/// default user when absent.
+/// A stream of what becomes known bit by bit; a fault ends it.
+pub type Events<Item> = BoxStream<'static, Result<Item, ReachError>>;
+
+/// A way into one sandbox: commands, files and ports.
+///
+/// Paths may be relative to the user's home, and need not be UTF-8. `user` is the sandbox's default user when absent.
+/// `tests/contract` holds every implementation to what is said here.
 #[async_trait]
 pub trait Session: Send + Sync + fmt::Debug {
     /// Whether the other side answers.
@@ -20,11 +28,15 @@ pub trait Session: Send + Sync + fmt::Debug {
     /// Starts a command. It outlives the [`Execution`] and the session.
     async fn exec(&self, request: ExecRequest) -> Result<Execution, ReachError>;
 
-    /// Follows a command that is running already, from now on; of one that ended, only how.
-    async fn attach(&self, process: &ProcessSelector) -> Result<Execution, ReachError>;
+    /// Follows a command, whether it still runs or ended a while ago: its output from the offset `from` on, counted in
+    /// bytes over all its output in the order in which it came, as far as it is kept; from now on when absent.
+    async fn attach(&self, process: &ProcessSelector, from: Option<u64>) -> Result<Execution, ReachError>;
 
-    /// The commands that run now.
-    async fn processes(&self) -> Result<Vec<ProcessInfo>, ReachError>;
+    /// What is kept of a command's output from an offset on, without waiting for more.
+    async fn kept_output(&self, process: &ProcessSelector, from: u64) -> Result<Events<ExecEvent>, ReachError>;
+
+    /// The commands that run, and those that ended a while ago, oldest first.
+    async fn commands(&self) -> Result<Vec<CommandInfo>, ReachError>;
 
     /// Sends any signal to a command.
     async fn signal(&self, process: &ProcessSelector, signal: i32, scope: SignalScope) -> Result<(), ReachError>;
@@ -32,138 +44,60 @@ pub trait Session: Send + Sync + fmt::Debug {
     /// Waits for a command to end; of one that ended a while ago, at once.
     async fn wait(&self, process: &ProcessSelector) -> Result<ExitStatus, ReachError>;
 
-    /// One entry; a symbolic link is described itself, with its target beside it.
-    async fn stat(&self, path: &str, user: Option<&str>) -> Result<Entry, ReachError>;
+    /// One entry; a symbolic link is described itself.
+    async fn stat(&self, path: &Path, user: Option<&str>) -> Result<Entry, ReachError>;
 
-    /// The entries of a directory, `depth` levels deep, sorted by path.
-    async fn list(&self, path: &str, depth: u32, user: Option<&str>) -> Result<Vec<Entry>, ReachError>;
+    /// The entries of one directory, sorted by name.
+    async fn list(&self, path: &Path, user: Option<&str>) -> Result<Vec<Entry>, ReachError>;
 
     /// A new directory with the parents that lack; `AlreadyExists` where one stands.
-    async fn make_dir(&self, path: &str, user: Option<&str>) -> Result<(), ReachError>;
+    async fn make_dir(&self, path: &Path, user: Option<&str>) -> Result<(), ReachError>;
 
     /// Renames, replacing what stood at `to`.
-    async fn rename(&self, from: &str, to: &str, user: Option<&str>) -> Result<(), ReachError>;
+    async fn rename(&self, from: &Path, to: &Path, user: Option<&str>) -> Result<(), ReachError>;
 
     /// Removes a file or a whole tree; one that is absent already is no error.
-    async fn remove(&self, path: &str, user: Option<&str>) -> Result<(), ReachError>;
+    async fn remove(&self, path: &Path, user: Option<&str>) -> Result<(), ReachError>;
 
     /// The content of a file, streamed.
-    async fn read(&self, path: &str, user: Option<&str>) -> Result<Content, ReachError>;
+    async fn read(&self, path: &Path, user: Option<&str>) -> Result<Content, ReachError>;
 
     /// Writes a file, streamed, with the parents that lack. A fault of `content` ends the upload with that fault.
     async fn write(
         &self,
-        path: &str,
+        path: &Path,
         options: WriteOptions,
-        content: BoxStream<'static, std::io::Result<Bytes>>,
+        content: BoxStream<'static, io::Result<Bytes>>,
+        user: Option<&str>,
+    ) -> Result<(), ReachError>;
+
+    /// The content of a file without its holes. A stream that ends without [`Extent::End`] ends with a fault.
+    async fn read_extents(&self, path: &Path, user: Option<&str>) -> Result<Events<Extent>, ReachError>;
+
+    /// As [`write`](Self::write), leaving holes where `content` has no data. It must end with [`Extent::End`].
+    async fn write_extents(
+        &self,
+        path: &Path,
+        options: WriteOptions,
+        content: BoxStream<'static, io::Result<Extent>>,
         user: Option<&str>,
     ) -> Result<(), ReachError>;
 
     /// Sets the permission bits of what `path` leads to.
-    async fn set_mode(&self, path: &str, mode: u32, user: Option<&str>) -> Result<(), ReachError>;
+    async fn set_mode(&self, path: &Path, mode: u32, user: Option<&str>) -> Result<(), ReachError>;
 
-    /// A symbolic link at `path` to `target`, replacing a link that stood there.
-    async fn make_symlink(&self, path: &str, target: &str, user: Option<&str>) -> Result<(), ReachError>;
+    /// A symbolic link at `path` to `target`, which is written as given, replacing a link that stood there.
+    async fn make_symlink(&self, path: &Path, target: &Path, user: Option<&str>) -> Result<(), ReachError>;
 
-    /// The literal target of a symbolic link.
-    async fn read_symlink(&self, path: &str, user: Option<&str>) -> Result<String, ReachError>;
-}
+    /// One more name, `path`, of the file `existing`, replacing a file or link that stood there. A link is not followed.
+    async fn make_hard_link(&self, path: &Path, existing: &Path, user: Option<&str>) -> Result<(), ReachError>;
 
-/// Names a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProcessSelector {
-    /// By its process id inside the sandbox.
-    Pid(u32),
-    /// By its tag; the latest of that tag.
-    Tag(String),
-}
+    /// What happens in a directory, or with `recursive` in all below it, from the moment this returns on.
+    async fn watch(&self, path: &Path, recursive: bool, user: Option<&str>) -> Result<Events<WatchEvent>, ReachError>;
 
-/// Whom a signal reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignalScope {
-    /// The command's own process alone.
-    Process,
-    /// The command's whole process group.
-    Group,
-}
+    /// The TCP ports that are listened on, by number.
+    async fn ports(&self) -> Result<Vec<Port>, ReachError>;
 
-/// A running command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessInfo {
-    /// Its process id inside the sandbox.
-    pub pid: u32,
-    /// The name its starter gave it.
-    pub tag: Option<String>,
-    /// The program and its arguments.
-    pub argv: Vec<String>,
-    /// What its starter added to the environment.
-    pub env: BTreeMap<String, String>,
-    /// The working directory its starter asked for.
-    pub cwd: Option<String>,
-}
-
-/// A file, a directory or a symbolic link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Last component of the path.
-    pub name: String,
-    /// Absolute path.
-    pub path: String,
-    /// What it is itself.
-    pub kind: EntryKind,
-    /// Where it leads, for a symbolic link.
-    pub link: Option<LinkTarget>,
-    /// In bytes.
-    pub size: u64,
-    /// Permission bits; of a link, those of its target.
-    pub mode: u32,
-    /// User name, or number where it has none.
-    pub owner: String,
-    /// Group name, or number where it has none.
-    pub group: String,
-    /// When its content last changed.
-    pub modified: Option<SystemTime>,
-}
-
-/// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-    /// A socket, a pipe, a device, or a link that leads nowhere.
-    Other,
-}
-
-/// Where a symbolic link leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkTarget {
-    /// The path it resolves to.
-    pub path: String,
-    /// What stands there.
-    pub kind: EntryKind,
-}
-
-/// A file's content.
-pub struct Content {
-    /// In bytes, where known beforehand.
-    pub size: Option<u64>,
-    /// The bytes. A fault ends the stream; an end without one is the whole content.
-    pub stream: BoxStream<'static, Result<Bytes, ReachError>>,
-}
-
-impl fmt::Debug for Content {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Content").field("size", &self.size).finish_non_exhaustive()
-    }
-}
-
-/// How a file is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct WriteOptions {
-    /// Its permission bits afterwards; those it had, or 0644, when absent.
-    pub mode: Option<u32>,
+    /// Connects to a port or socket inside. Either direction can be shut down without the other.
+    async fn connect(&self, target: &Target, user: Option<&str>) -> Result<Box<dyn ByteStream>, ReachError>;
 }

@@ -1,7 +1,8 @@
 //! One operation on files for one user.
 
+use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sandboxer_envd::connectrpc::{ConnectError, RequestContext};
@@ -32,25 +33,33 @@ impl FileCall {
     }
 
     /// A request's path, made absolute.
-    pub(crate) fn absolute(&self, path: &str) -> String {
+    pub(crate) fn absolute(&self, path: impl AsRef<OsStr>) -> PathBuf {
         absolute(path, &self.user.home)
+    }
+
+    /// Does `work` with the user's rights, on a worker.
+    pub(crate) async fn act<Output: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<Output> + Send + 'static,
+    ) -> io::Result<Output> {
+        self.shared.workers.run(self.identity.clone(), work).await
     }
 
     /// Does `work` on `path` with the user's rights, on a worker.
     pub(crate) async fn run<Output: Send + 'static>(
         &self,
-        path: &str,
+        path: &Path,
         work: impl FnOnce(&Path) -> io::Result<Output> + Send + 'static,
     ) -> Result<Output, ConnectError> {
         let owned = path.to_owned();
-        let result = self.shared.workers.run(self.identity.clone(), move || work(Path::new(&owned))).await;
+        let result = self.act(move || work(&owned)).await;
         result.map_err(|error| fault(path, &error))
     }
 }
 
 /// A file operation's fault in Connect's words.
-pub(super) fn fault(path: &str, error: &io::Error) -> ConnectError {
-    let message = format!("`{path}`: {error}");
+pub(crate) fn fault(path: &Path, error: &io::Error) -> ConnectError {
+    let message = format!("`{}`: {error}", path.display());
     match error.kind() {
         io::ErrorKind::NotFound => ConnectError::not_found(message),
         io::ErrorKind::AlreadyExists => ConnectError::already_exists(message),
@@ -63,7 +72,10 @@ pub(super) fn fault(path: &str, error: &io::Error) -> ConnectError {
         io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => {
             ConnectError::failed_precondition(message)
         }
-        _ if error.raw_os_error() == Some(libc::ELOOP) => ConnectError::failed_precondition(message),
-        _ => ConnectError::internal(message),
+        _ => match error.raw_os_error() {
+            Some(libc::ELOOP) => ConnectError::failed_precondition(message),
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => ConnectError::resource_exhausted(message),
+            _ => ConnectError::internal(message),
+        },
     }
 }

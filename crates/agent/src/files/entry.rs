@@ -5,9 +5,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use sandboxer_envd::Timestamp;
 use sandboxer_envd::filesystem::{EntryInfo, FileType as WireType};
 
+use super::{metadata, own as own_entries};
 use crate::accounts::Accounts;
 
 /// Describes what stands at `path`. Of a link, type and mode are its target's, as in envd.
@@ -27,9 +27,9 @@ pub(super) fn of(path: &Path, status: &Metadata, accounts: &Accounts) -> EntryIn
         permissions: permissions(status.file_type(), status.mode()),
         owner: accounts.user_name(status.uid()),
         group: accounts.group_name(status.gid()),
-        modified_time: modified(status).into(),
+        modified_time: own_entries::modified(status).into(),
         symlink_target: target,
-        ..EntryInfo::default()
+        metadata: metadata::read(path).into_iter().collect(),
     }
 }
 
@@ -53,14 +53,6 @@ fn follow(path: &Path) -> (WireType, u32, Option<String>) {
             (kind, mode, Some(target.to_string_lossy().into_owned()))
         }
         Err(_) => (WireType::FILE_TYPE_UNSPECIFIED, 0, Some(path.to_string_lossy().into_owned())),
-    }
-}
-
-fn modified(status: &Metadata) -> Timestamp {
-    Timestamp {
-        seconds: status.mtime(),
-        nanos: i32::try_from(status.mtime_nsec()).unwrap_or(0),
-        ..Timestamp::default()
     }
 }
 

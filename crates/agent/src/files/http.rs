@@ -2,51 +2,62 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use serde::Serialize;
 
 use super::query::Query;
-use super::{FileCall, download, upload};
+use super::{FileCall, Source, compose, download, upload};
+use crate::access::{Denied, Signed};
+use crate::clock;
 use crate::shared::{Shared, UserFault};
 
 /// A body of any kind. A download that fails midway breaks off, so that nobody takes half a file for a whole one.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// A request that is not served, as `{"code":404,"message":"…"}`.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refusal {
     status: StatusCode,
     message: String,
 }
 
 impl Refusal {
-    pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
     }
 
     /// A file operation's fault.
-    pub(super) fn io(path: &str, error: &io::Error) -> Self {
+    pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         let status = match error.kind() {
             io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StatusCode::FORBIDDEN,
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StatusCode::INSUFFICIENT_STORAGE,
             io::ErrorKind::IsADirectory
             | io::ErrorKind::NotADirectory
+            | io::ErrorKind::InvalidData
             | io::ErrorKind::InvalidInput
             | io::ErrorKind::InvalidFilename => StatusCode::BAD_REQUEST,
             _ if error.raw_os_error() == Some(libc::ELOOP) => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, message: format!("`{path}`: {error}") }
+        Self::new(status, format!("`{}`: {error}", path.display()))
     }
 
-    fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_response(self) -> Response<Body> {
         #[derive(Serialize)]
         struct Answer {
             code: u16,
@@ -62,32 +73,64 @@ impl From<UserFault> for Refusal {
             UserFault::Unknown(_) => StatusCode::UNAUTHORIZED,
             UserFault::OutOfReach(_) => StatusCode::FORBIDDEN,
         };
-        Self { status, message: fault.to_string() }
+        Self::new(status, fault.to_string())
     }
 }
 
-/// Answers one request for `/files`.
-pub(crate) async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
-    answer(shared, request).await.unwrap_or_else(Refusal::into_response)
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, denied.to_string())
+    }
 }
 
-async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-    let query = Query::parse(request.uri().query())?;
-    let call = FileCall::of(shared, query.username.as_deref())?;
-    match *request.method() {
-        Method::GET => download::download(&call, &query).await,
+/// Answers one request for `/files`, or for what is below it.
+pub(crate) async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let body = Source::new(body);
+    let answered = match head.uri.path() {
+        "/files" => content(shared, &head, body.clone()).await,
+        "/files/compose" => compose::compose(shared, &head, body.clone()).await,
+        _ => Err(Refusal::new(StatusCode::NOT_FOUND, "there is nothing of that name")),
+    };
+    match answered {
+        Ok(response) => response,
+        Err(refusal) => {
+            body.drain().await;
+            refusal.into_response()
+        }
+    }
+}
+
+async fn content(shared: &Arc<Shared>, head: &Parts, body: Source) -> Result<Response<Body>, Refusal> {
+    let query = Query::parse(head.uri.query())?;
+    match head.method {
+        Method::GET => {
+            permit(shared, &head.headers, &query, "read")?;
+            let call = FileCall::of(shared, query.username.as_deref())?;
+            download::download(&call, &query, &head.headers).await
+        }
         Method::POST => {
-            let written = upload::upload(&call, &query, request).await?;
+            permit(shared, &head.headers, &query, "write")?;
+            let call = FileCall::of(shared, query.username.as_deref())?;
+            let written = upload::upload(&call, &query, &head.headers, body).await?;
             Ok(json(StatusCode::OK, &written))
         }
-        _ => Err(Refusal {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            message: "files are read by GET and written by POST".to_owned(),
-        }),
+        _ => Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "files are read by GET and written by POST")),
     }
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+fn permit(shared: &Shared, headers: &HeaderMap, query: &Query, operation: &str) -> Result<(), Refusal> {
+    let signed = Signed {
+        path: query.path.as_deref().map(OsStrExt::as_bytes).unwrap_or_default(),
+        operation,
+        user: query.username.as_deref().unwrap_or_default(),
+        signature: query.signature.as_deref(),
+        expiration: query.expiration,
+    };
+    Ok(shared.access.permit_file(headers, &signed, clock::now().seconds)?)
+}
+
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     // Plain structures of strings and numbers always become JSON.
     let text = serde_json::to_vec(value).unwrap_or_default();
     let mut response = Response::new(full(text.into()));

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 /// A new directory with the parents that lack.
@@ -36,20 +36,38 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// The literal target of a link.
-pub(crate) fn read_symlink(path: &Path) -> io::Result<String> {
-    let target = fs::read_link(path)?.into_os_string().into_string();
-    target.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the link's target is not UTF-8"))
-}
-
 /// A link, replacing an old one of that name.
-pub(crate) fn make_symlink(path: &Path, target: &str) -> io::Result<()> {
+pub(crate) fn make_symlink(path: &Path, target: &Path) -> io::Result<()> {
     match symlink(target, path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => make_parents(path)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_symlink() => fs::remove_file(path)?,
         other => return other,
     }
     symlink(target, path)
+}
+
+/// One more name of a file, replacing a file or a link of that name.
+pub(crate) fn make_hard_link(path: &Path, existing: &Path) -> io::Result<()> {
+    match fs::hard_link(existing, path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Either the file lacks, which is told before anything is made, or the parent of its new name.
+            fs::symlink_metadata(existing)?;
+            make_parents(path)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if is_same_file(path, existing)? {
+                return Ok(());
+            }
+            fs::remove_file(path)?;
+        }
+        other => return other,
+    }
+    fs::hard_link(existing, path)
+}
+
+fn is_same_file(one: &Path, other: &Path) -> io::Result<bool> {
+    let (one, other) = (fs::symlink_metadata(one)?, fs::symlink_metadata(other)?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
 /// Permission bits.

@@ -1,24 +1,38 @@
 //! What a `/files` request asks for.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+
+use percent_encoding::percent_decode;
+
 use super::http::Refusal;
 
 /// The query of `/files`. `mode` is ours: octal permission bits that an uploaded file gets.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Query {
-    pub(super) path: Option<String>,
+pub(crate) struct Query {
+    /// As it was given; not necessarily text.
+    pub(super) path: Option<OsString>,
     pub(super) username: Option<String>,
     pub(super) mode: Option<u32>,
+    pub(super) signature: Option<String>,
+    /// In seconds since 1970.
+    pub(super) expiration: Option<i64>,
 }
 
 impl Query {
-    pub(super) fn parse(text: Option<&str>) -> Result<Self, Refusal> {
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self, Refusal> {
         let mut query = Self::default();
-        for (name, value) in form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
-            match name.as_ref() {
-                "path" => query.path = Some(value.into_owned()),
-                "username" if !value.is_empty() => query.username = Some(value.into_owned()),
-                "mode" => query.mode = Some(parse_mode(&value)?),
-                // Signatures and what else envd's clients send are the business of whoever guards the socket.
+        for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decode(value);
+            match &*decode(name) {
+                b"path" => query.path = Some(OsString::from_vec(value.into_owned())),
+                b"username" if !value.is_empty() => query.username = Some(words(&value, "username")?.to_owned()),
+                b"mode" => query.mode = Some(mode(words(&value, "mode")?)?),
+                b"signature" => query.signature = Some(words(&value, "signature")?.to_owned()),
+                b"signature_expiration" => query.expiration = Some(expiration(words(&value, "signature_expiration")?)?),
+                // What else envd's clients may send, it does not know either.
                 _ => {}
             }
         }
@@ -26,9 +40,26 @@ impl Query {
     }
 }
 
-fn parse_mode(text: &str) -> Result<u32, Refusal> {
+/// As forms encode: a plus is a space, the rest by percent signs.
+fn decode(text: &str) -> Cow<'_, [u8]> {
+    if text.contains('+') {
+        percent_decode(text.replace('+', " ").as_bytes()).collect::<Vec<u8>>().into()
+    } else {
+        percent_decode(text.as_bytes()).into()
+    }
+}
+
+fn words<'a>(value: &'a [u8], name: &str) -> Result<&'a str, Refusal> {
+    std::str::from_utf8(value).map_err(|_| Refusal::bad_request(format!("the query parameter `{name}` is not UTF-8")))
+}
+
+fn mode(text: &str) -> Result<u32, Refusal> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
     mode.ok_or_else(|| Refusal::bad_request(format!("`{text}` is no octal file mode")))
+}
+
+fn expiration(text: &str) -> Result<i64, Refusal> {
+    text.parse().map_err(|_| Refusal::bad_request(format!("`{text}` is no time in seconds since 1970")))
 }
 
 #[cfg(test)]
@@ -37,11 +68,20 @@ mod tests {
 
     #[test]
     fn queries() {
-        let query = Query::parse(Some("path=%2Fa%20b&username=root&mode=0755&signature=x")).unwrap();
-        assert_eq!(query.path.as_deref(), Some("/a b"));
+        let query = Query::parse(Some("path=%2Fa%20b+c&username=root&mode=0755&signature=v1_a%2Fb%2Bc")).unwrap();
+        assert_eq!(query.path.unwrap(), "/a b c");
         assert_eq!((query.username.as_deref(), query.mode), (Some("root"), Some(0o755)));
+        assert_eq!(query.signature.as_deref(), Some("v1_a/b+c"));
         assert_eq!(Query::parse(None).unwrap(), Query::default());
-        assert!(Query::parse(Some("mode=999")).is_err());
-        assert!(Query::parse(Some("mode=17777")).is_err());
+        assert_eq!(Query::parse(Some("signature_expiration=-5")).unwrap().expiration, Some(-5));
+        for bad in ["mode=999", "mode=17777", "username=%ff", "signature_expiration=soon"] {
+            assert!(Query::parse(Some(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_path_need_not_be_text() {
+        let path = Query::parse(Some("path=%FF%00%zz")).unwrap().path.unwrap();
+        assert_eq!(path.into_vec(), b"\xff\0%zz");
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use sandboxer_envd::connectrpc::{
-    ConnectError, RequestContext, Response, ServiceRequest, ServiceResult, ServiceStream,
-};
+use sandboxer_envd::connectrpc::{RequestContext, Response, ServiceRequest, ServiceResult, ServiceStream};
 use sandboxer_envd::filesystem::{
     CreateWatcherRequest, CreateWatcherResponse, Filesystem, GetWatcherEventsRequest, GetWatcherEventsResponse,
     ListDirRequest, ListDirResponse, MakeDirRequest, MakeDirResponse, MoveRequest, MoveResponse, RemoveRequest,
@@ -12,15 +10,14 @@ use sandboxer_envd::filesystem::{
     WatchDirResponse,
 };
 
+use super::watch::{self, Wanted};
+use super::watch_events::{self, Watching};
 use super::{FileCall, entry, list, operations, remove};
+use crate::process::keepalive;
 use crate::shared::Shared;
 
 /// Names and attributes of files, as envd offers them.
 pub(crate) struct FilesystemService(pub(crate) Arc<Shared>);
-
-fn no_watchers() -> ConnectError {
-    ConnectError::unimplemented("this agent does not watch directories yet")
-}
 
 #[allow(refining_impl_trait, reason = "the crate's own; naming the answers says more")]
 impl Filesystem for FilesystemService {
@@ -57,9 +54,8 @@ impl Filesystem for FilesystemService {
         let (from, to) = (call.absolute(request.source), call.absolute(request.destination));
         let accounts = self.0.accounts();
         let moved = move |from: &std::path::Path| {
-            let to = std::path::Path::new(&to);
-            operations::rename(from, to)?;
-            entry::describe(to, &accounts)
+            operations::rename(from, &to)?;
+            entry::describe(&to, &accounts)
         };
         let entry = call.run(&from, moved).await?;
         Response::ok(MoveResponse { entry: entry.into() })
@@ -90,33 +86,54 @@ impl Filesystem for FilesystemService {
 
     async fn watch_dir(
         &self,
-        _ctx: RequestContext,
-        _request: ServiceRequest<'_, WatchDirRequest>,
+        ctx: RequestContext,
+        request: ServiceRequest<'_, WatchDirRequest>,
     ) -> ServiceResult<ServiceStream<WatchDirResponse>> {
-        Err(no_watchers())
+        let call = FileCall::new(&self.0, &ctx)?;
+        let path = call.absolute(request.path);
+        let wanted = Wanted {
+            recursive: request.recursive,
+            described: request.include_entry,
+            networks: request.allow_network_mounts,
+        };
+        let told = watch::start(call, path, wanted).await?;
+        let until = ctx.deadline().map(Into::into);
+        let watching = Watching { told, keepalive: keepalive(ctx.headers()), until };
+        Response::stream_ok(watching.into_stream())
     }
 
     async fn create_watcher(
         &self,
-        _ctx: RequestContext,
-        _request: ServiceRequest<'_, CreateWatcherRequest>,
+        ctx: RequestContext,
+        request: ServiceRequest<'_, CreateWatcherRequest>,
     ) -> ServiceResult<CreateWatcherResponse> {
-        Err(no_watchers())
+        let call = FileCall::new(&self.0, &ctx)?;
+        let path = call.absolute(request.path);
+        let wanted = Wanted {
+            recursive: request.recursive,
+            described: request.include_entry,
+            networks: request.allow_network_mounts,
+        };
+        let told = watch::start(call, path, wanted).await?;
+        Response::ok(CreateWatcherResponse { watcher_id: self.0.watches.add(told)? })
     }
 
     async fn get_watcher_events(
         &self,
         _ctx: RequestContext,
-        _request: ServiceRequest<'_, GetWatcherEventsRequest>,
+        request: ServiceRequest<'_, GetWatcherEventsRequest>,
     ) -> ServiceResult<GetWatcherEventsResponse> {
-        Err(no_watchers())
+        let told = self.0.watches.take(request.watcher_id)?;
+        let events = told.into_iter().map(watch_events::event).collect::<Result<Vec<_>, _>>()?;
+        Response::ok(GetWatcherEventsResponse { events })
     }
 
     async fn remove_watcher(
         &self,
         _ctx: RequestContext,
-        _request: ServiceRequest<'_, RemoveWatcherRequest>,
+        request: ServiceRequest<'_, RemoveWatcherRequest>,
     ) -> ServiceResult<RemoveWatcherResponse> {
-        Err(no_watchers())
+        self.0.watches.remove(request.watcher_id)?;
+        Response::ok(RemoveWatcherResponse {})
     }
 }

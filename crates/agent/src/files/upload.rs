@@ -4,23 +4,28 @@
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use http::{Request, header};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use http::{HeaderMap, header};
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
+use super::encoding::{self, Encoding};
 use super::http::Refusal;
+use super::metadata::{self, Metadata};
 use super::query::Query;
-use super::{FileCall, open, operations};
+use super::{FileCall, Source, extents, open, operations};
+use crate::paths::text;
 
 /// New files are made so, less the agent's umask, when no mode is asked for.
 const NEW_FILE: u32 = 0o666;
+/// So many pieces that have come already are written at once.
+const TOGETHER: usize = 8;
+
+type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, Refusal>> + Send>>;
 
 /// A file that was written.
 #[derive(Debug, Serialize)]
@@ -28,81 +33,140 @@ pub(super) struct Written {
     name: String,
     path: String,
     r#type: &'static str,
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    metadata: Metadata,
+}
+
+impl Written {
+    pub(super) fn new(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Self { name, path: text(path), r#type: "file", metadata: Metadata::new() }
+    }
+}
+
+/// What a request wants of each file in it.
+struct Upload<'a> {
+    call: &'a FileCall,
+    query: &'a Query,
+    metadata: Metadata,
 }
 
 pub(super) async fn upload(
     call: &FileCall,
     query: &Query,
-    request: Request<Incoming>,
+    headers: &HeaderMap,
+    body: Source,
 ) -> Result<Vec<Written>, Refusal> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let boundary = multer::parse_boundary(kind);
-    let body = request.into_body().into_data_stream();
-    match boundary {
-        Ok(boundary) => form(call, query, body, boundary).await,
-        Err(_) => {
-            let missing = || Refusal::bad_request("the query parameter `path` is missing");
-            let path = call.absolute(query.path.as_deref().ok_or_else(missing)?);
-            Ok(vec![write(call, path, query.mode, body.map_err(broken)).await?])
+    let upload = Upload { call, query, metadata: metadata::from_headers(headers)? };
+    let encoding = encoding::of_content(headers)?;
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+    let pieces = body.map_err(|error| broken(&error));
+    let pieces: Pieces = match encoding {
+        Encoding::Identity => Box::pin(pieces),
+        Encoding::Gzip => Box::pin(encoding::unpack(call.shared.workers.clone(), pieces)),
+    };
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "" | "application/octet-stream" => upload.whole(pieces, Sink::Plain).await,
+        extents::TYPE => upload.whole(pieces, |file| Sink::Extents(extents::Reader::new(file))).await,
+        form if form.starts_with("multipart/") => upload.form(pieces, &kind).await,
+        _ => Err(Refusal::bad_request(format!(
+            "unsupported content type: {kind}, expected multipart/form-data or application/octet-stream"
+        ))),
+    }
+}
+
+fn broken(error: &hyper::Error) -> Refusal {
+    Refusal::bad_request(format!("the upload broke off: {error}"))
+}
+
+/// Takes a file's content.
+enum Sink {
+    Plain(File),
+    Extents(extents::Reader),
+}
+
+impl Sink {
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(piece),
+            Self::Extents(reader) => reader.write(piece),
+        }
+    }
+
+    fn finish(self) -> io::Result<File> {
+        match self {
+            Self::Plain(file) => Ok(file),
+            Self::Extents(reader) => reader.finish(),
         }
     }
 }
 
-async fn form(
-    call: &FileCall,
-    query: &Query,
-    body: impl Stream<Item = Result<Bytes, hyper::Error>> + Send + 'static,
-    boundary: String,
-) -> Result<Vec<Written>, Refusal> {
-    let mut parts = multer::Multipart::new(body, boundary);
-    let mut written: Vec<Written> = Vec::new();
-    while let Some(part) = parts.next_field().await.map_err(|error| bad_form(&error))? {
-        if part.name() != Some("file") {
-            continue;
-        }
-        let path = query.path.as_deref().or(part.file_name());
-        let path = path.ok_or_else(|| Refusal::bad_request("a file of the form has no name"))?;
-        let path = call.absolute(path);
-        if written.iter().any(|other| other.path == path) {
-            return Err(Refusal::bad_request(format!("the form holds `{path}` twice")));
-        }
-        let pieces = part.map_err(|error| Refusal::bad_request(error.to_string()));
-        written.push(write(call, path, query.mode, pieces).await?);
+impl Upload<'_> {
+    /// The whole body is one file.
+    async fn whole(&self, pieces: Pieces, sink: impl FnOnce(File) -> Sink) -> Result<Vec<Written>, Refusal> {
+        let missing = || Refusal::bad_request("path query parameter is required for raw body upload");
+        let path = self.call.absolute(self.query.path.as_deref().ok_or_else(missing)?);
+        Ok(vec![self.write(path, pieces, sink).await?])
     }
-    if written.is_empty() { Err(Refusal::bad_request("the form holds no file")) } else { Ok(written) }
+
+    async fn form(&self, pieces: Pieces, kind: &str) -> Result<Vec<Written>, Refusal> {
+        let boundary = multer::parse_boundary(kind).map_err(|error| bad_form(&error))?;
+        let mut parts = multer::Multipart::new(pieces.map_err(io::Error::other), boundary);
+        let mut written: Vec<Written> = Vec::new();
+        while let Some(part) = parts.next_field().await.map_err(|error| bad_form(&error))? {
+            if part.name() != Some("file") {
+                continue;
+            }
+            let path = self.query.path.as_deref().or(part.file_name().map(AsRef::as_ref));
+            let path = self.call.absolute(path.ok_or_else(|| Refusal::bad_request("a file of the form has no name"))?);
+            if written.iter().any(|other| other.path == text(&path)) {
+                return Err(twice(&path, &written));
+            }
+            let pieces = part.map_err(|error| bad_form(&error));
+            written.push(self.write(path, pieces, Sink::Plain).await?);
+        }
+        if written.is_empty() { Err(Refusal::bad_request("the form holds no file")) } else { Ok(written) }
+    }
+
+    /// Writes one file, as the user. A file that stands there keeps its identity and, unless told otherwise, its mode.
+    async fn write(
+        &self,
+        path: PathBuf,
+        pieces: impl Stream<Item = Result<Bytes, Refusal>>,
+        sink: impl FnOnce(File) -> Sink,
+    ) -> Result<Written, Refusal> {
+        let failed = |error: io::Error| Refusal::io(&path, &error);
+        let (wanted, mode) = (path.clone(), self.query.mode);
+        let file = self.call.act(move || create(&wanted, mode)).await.map_err(failed)?;
+        let mut sink = sink(file);
+        let mut pieces = std::pin::pin!(pieces.ready_chunks(TOGETHER));
+        while let Some(some) = pieces.next().await {
+            let some = some.into_iter().collect::<Result<Vec<Bytes>, Refusal>>()?;
+            let written = self.call.act(move || {
+                some.iter().try_for_each(|piece| sink.write(piece))?;
+                Ok(sink)
+            });
+            sink = written.await.map_err(failed)?;
+        }
+        let metadata = self.metadata.clone();
+        let finished = self.call.act(move || {
+            let file = sink.finish()?;
+            metadata::replace(&file, &metadata)?;
+            mode.map_or(Ok(()), |mode| file.set_permissions(Permissions::from_mode(mode)))
+        });
+        finished.await.map_err(failed)?;
+        Ok(Written { metadata: self.metadata.clone(), ..Written::new(&path) })
+    }
 }
 
 fn bad_form(error: &multer::Error) -> Refusal {
     Refusal::bad_request(format!("the form cannot be read: {error}"))
 }
 
-fn broken(error: hyper::Error) -> Refusal {
-    Refusal::bad_request(format!("the upload broke off: {error}"))
-}
-
-/// Writes one file, as the user. A file that stands there keeps its identity and, unless told otherwise, its mode.
-async fn write(
-    call: &FileCall,
-    path: String,
-    mode: Option<u32>,
-    pieces: impl Stream<Item = Result<Bytes, Refusal>>,
-) -> Result<Written, Refusal> {
-    let failed = |error: io::Error| Refusal::io(&path, &error);
-    let (workers, identity) = (&call.shared.workers, &call.identity);
-    let wanted = path.clone();
-    let file = workers.run(identity.clone(), move || create(wanted.as_ref(), mode)).await.map_err(failed)?;
-    let file = Arc::new(file);
-    let mut pieces = std::pin::pin!(pieces);
-    while let Some(piece) = pieces.next().await.transpose()? {
-        let file = Arc::clone(&file);
-        workers.run(identity.clone(), move || (&*file).write_all(&piece)).await.map_err(failed)?;
-    }
-    if let Some(mode) = mode {
-        let set = move || file.set_permissions(Permissions::from_mode(mode));
-        workers.run(identity.clone(), set).await.map_err(failed)?;
-    }
-    let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-    Ok(Written { name, path, r#type: "file" })
+fn twice(path: &Path, written: &[Written]) -> Refusal {
+    let others: Vec<&str> = written.iter().map(|other| other.path.as_str()).collect();
+    Refusal::bad_request(format!("the form holds `{}` twice; written so far: {}", path.display(), others.join(", ")))
 }
 
 /// Opens the file to be written, with the parents that lack. A file that shall be private is so from the start.

@@ -1,46 +1,68 @@
 //! One command, from its start until it is forgotten.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::join_all;
+use sandboxer_envd::Timestamp;
 use sandboxer_envd::process::{ProcessConfig, ProcessInfo};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::hub::{End, Hub};
 use super::input::Input;
+use super::kept::Memory;
 use super::output::Output;
 use super::reaper::{Reaper, Scope};
 use super::status::Exit;
+use crate::clock;
+
+/// Of a command that ended, this much of its arguments is remembered, in bytes.
+const REMEMBERED_ARGUMENTS: usize = 1024;
 
 /// A command that was started.
 pub(super) struct Command {
     pub(super) pid: u32,
     pub(super) tag: Option<String>,
-    /// Forgotten when it ends: it may be large.
-    config: Mutex<Option<ProcessConfig>>,
+    /// The lease under which it runs.
+    pub(super) lease: Option<String>,
+    pub(super) started: Timestamp,
+    /// Cut when it ends: it may be large.
+    config: Mutex<ProcessConfig>,
     pub(super) input: Input,
     pub(super) hub: Hub,
-    exit: watch::Sender<Option<Exit>>,
+    exit: watch::Sender<Option<End>>,
+}
+
+/// What a command is from its start.
+pub(super) struct Origin {
+    pub(super) pid: u32,
+    pub(super) tag: Option<String>,
+    pub(super) lease: Option<String>,
+    pub(super) config: ProcessConfig,
 }
 
 impl Command {
-    pub(super) fn new(pid: u32, tag: Option<String>, config: ProcessConfig, input: Input) -> Self {
-        let (config, exit) = (Mutex::new(Some(config)), watch::Sender::new(None));
-        Self { pid, tag, config, input, hub: Hub::default(), exit }
+    pub(super) fn new(origin: Origin, input: Input, memory: Memory) -> Self {
+        let Origin { pid, tag, lease, config } = origin;
+        let (config, exit) = (Mutex::new(config), watch::Sender::new(None));
+        Self { pid, tag, lease, started: clock::now(), config, input, hub: Hub::new(memory), exit }
     }
 
     pub(super) fn info(&self) -> ProcessInfo {
-        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        ProcessInfo { config: config.into(), pid: self.pid, tag: self.tag.clone() }
+        ProcessInfo { config: self.config().clone().into(), pid: self.pid, tag: self.tag.clone() }
+    }
+
+    /// What was asked for; cut, once it ended.
+    pub(super) fn config(&self) -> MutexGuard<'_, ProcessConfig> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How it ended, once it did.
-    pub(super) async fn ended(&self) -> Exit {
+    pub(super) async fn ended(&self) -> End {
         let mut exit = self.exit.subscribe();
         loop {
-            if let Some(exit) = *exit.borrow_and_update() {
-                return exit;
+            if let Some(end) = *exit.borrow_and_update() {
+                return end;
             }
             if exit.changed().await.is_err() {
                 // The sender is in `self`, which outlives this call.
@@ -62,12 +84,12 @@ impl Command {
         let pumps = join_all(outputs.into_iter().map(|output| output.pump(&self.hub, exited.subscribe())));
         let end = async {
             let end = self.await_exit(reaper, exit, deadline).await;
-            self.exit.send_replace(end.map(|end| end.exit));
+            self.exit.send_replace(end);
             exited.send_replace(true);
             end
         };
         let (left, end) = tokio::join!(pumps, end);
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        cut(&mut self.config());
         // Only an agent that is ending itself drops the sender.
         if let Some(end) = end {
             self.hub.end(end).await;
@@ -94,6 +116,18 @@ impl Command {
         }
         exit.await.ok().map(|exit| End { exit, timed_out: true })
     }
+}
+
+/// Leaves what a person needs to know it again.
+fn cut(config: &mut ProcessConfig) {
+    let mut left = REMEMBERED_ARGUMENTS.saturating_sub(config.cmd.len());
+    let words = config.args.iter().take_while(|word| {
+        let fits = word.len() < left;
+        left = left.saturating_sub(word.len() + 1);
+        fits
+    });
+    config.args = words.cloned().collect();
+    config.envs.clear();
 }
 
 /// A command that is shared by its followers, its writers and its table.

@@ -27,7 +27,7 @@ pub(super) struct Following {
 }
 
 /// The interval a request asks for, in seconds.
-pub(super) fn keepalive(headers: &HeaderMap) -> Duration {
+pub(crate) fn keepalive(headers: &HeaderMap) -> Duration {
     let wanted = headers.get("keepalive-ping-interval").and_then(|value| value.to_str().ok()?.parse().ok());
     wanted.filter(|seconds| *seconds > 0).map_or(KEEPALIVE, Duration::from_secs)
 }
@@ -56,7 +56,7 @@ impl Following {
         tokio::select! {
             biased;
             event = self.events.recv() => match event {
-                Some(Event::Data(source, bytes)) => (Ok(data(source, bytes)), State::Middle),
+                Some(Event::Data(piece)) => (Ok(data(piece.source, piece.bytes)), State::Middle),
                 Some(Event::End(End { timed_out: true, .. })) => (Err(out_of_time()), State::Over),
                 Some(Event::End(end)) => (Ok(ended(end.exit)), State::Over),
                 None => (Err(ConnectError::unavailable("the agent is ending")), State::Over),

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use futures::future::join_all;
 use tokio::sync::mpsc;
 
+use super::kept::{Kept, Memory, Piece};
 use super::status::Exit;
 
 /// Pieces that wait for one follower. A follower who is connected but does not read slows the command down; without
-/// followers its output is thrown away.
+/// followers its output is only kept.
 const WAITING: usize = 4;
 
 /// Where output came from.
@@ -30,53 +31,82 @@ pub(super) struct End {
 /// What followers are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
-    Data(Source, Bytes),
+    Data(Piece),
     End(End),
 }
 
-/// Passes a command's events to its followers.
-#[derive(Debug, Default)]
+/// Keeps a command's output and passes it to its followers.
+#[derive(Debug)]
 pub(super) struct Hub {
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
-enum State {
+struct State {
+    kept: Kept,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
     /// The command runs, with these followers.
     Running(Vec<mpsc::Sender<Event>>),
     /// It ended; who comes now is told so at once.
     Ended(End),
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self::Running(Vec::new())
-    }
+/// What a follower gets who wants to know what was before.
+pub(super) struct Replay {
+    /// The offset of the first byte that is given.
+    pub(super) start: u64,
+    /// What was kept.
+    pub(super) pieces: Vec<Piece>,
+    /// What comes.
+    pub(super) events: mpsc::Receiver<Event>,
+}
+
+/// An offset that the output has not come to yet.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the output has {end} bytes so far, and was asked for from byte {from}")]
+pub(super) struct BeyondEnd {
+    from: u64,
+    end: u64,
 }
 
 impl Hub {
-    /// Follows from now on.
-    pub(super) fn follow(&self) -> mpsc::Receiver<Event> {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        match &mut *self.state() {
-            State::Running(followers) => followers.push(sender),
-            State::Ended(end) => {
-                let told = sender.try_send(Event::End(*end));
-                debug_assert!(told.is_ok(), "an empty channel has room");
-            }
-        }
-        receiver
+    pub(super) fn new(memory: Memory) -> Self {
+        Self { state: Mutex::new(State { kept: Kept::new(memory), phase: Phase::Running(Vec::new()) }) }
     }
 
-    /// Tells every follower, waiting for the slowest.
-    pub(super) async fn publish(&self, event: Event) {
-        let followers = match &*self.state() {
-            State::Running(followers) => followers.clone(),
-            State::Ended(_) => return,
+    /// Follows from now on.
+    pub(super) fn follow(&self) -> mpsc::Receiver<Event> {
+        self.state().phase.follow()
+    }
+
+    /// Follows from that offset of the output on, or from now on.
+    pub(super) fn replay(&self, from: Option<u64>) -> Result<Replay, BeyondEnd> {
+        let mut state = self.state();
+        let (kept, end) = (&state.kept, state.kept.end());
+        let from = from.unwrap_or(end);
+        if from > end {
+            return Err(BeyondEnd { from, end });
+        }
+        let (start, pieces) = (from.max(kept.start()), kept.from(from));
+        Ok(Replay { start, pieces, events: state.phase.follow() })
+    }
+
+    /// Keeps output and tells every follower, waiting for the slowest.
+    pub(super) async fn publish(&self, source: Source, bytes: Bytes) {
+        let (event, followers) = {
+            let state = &mut *self.state();
+            let Phase::Running(followers) = &state.phase else { return };
+            let offset = state.kept.end();
+            state.kept.push(source, &bytes);
+            (Event::Data(Piece { offset, source, bytes }), followers.clone())
         };
         let told = join_all(followers.iter().map(|follower| follower.send(event.clone()))).await;
         if told.iter().any(Result::is_err)
-            && let State::Running(followers) = &mut *self.state()
+            && let Phase::Running(followers) = &mut self.state().phase
         {
             followers.retain(|follower| !follower.is_closed());
         }
@@ -84,11 +114,39 @@ impl Hub {
 
     /// The last event.
     pub(super) async fn end(&self, end: End) {
-        let state = std::mem::replace(&mut *self.state(), State::Ended(end));
-        if let State::Running(followers) = state {
+        let phase = {
+            let mut state = self.state();
+            state.kept.close();
+            std::mem::replace(&mut state.phase, Phase::Ended(end))
+        };
+        if let Phase::Running(followers) = phase {
             // Followers who left need not be told.
             join_all(followers.iter().map(|follower| follower.send(Event::End(end)))).await;
         }
+    }
+
+    /// How it ended, if it did.
+    pub(super) fn ended(&self) -> Option<End> {
+        match self.state().phase {
+            Phase::Running(_) => None,
+            Phase::Ended(end) => Some(end),
+        }
+    }
+
+    /// The offsets of the first byte that is kept and after the last that came.
+    pub(super) fn extent(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.kept.start(), state.kept.end())
+    }
+
+    /// How much is kept, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.state().kept.size()
+    }
+
+    /// Forgets the output. Its length is still known.
+    pub(super) fn forget(&self) {
+        self.state().kept.clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,46 +154,86 @@ impl Hub {
     }
 }
 
+impl Phase {
+    fn follow(&mut self) -> mpsc::Receiver<Event> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        match self {
+            Self::Running(followers) => followers.push(sender),
+            Self::Ended(end) => {
+                let told = sender.try_send(Event::End(*end));
+                debug_assert!(told.is_ok(), "an empty channel has room");
+            }
+        }
+        receiver
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn data(text: &'static str) -> Event {
-        Event::Data(Source::Stdout, Bytes::from_static(text.as_bytes()))
+    const END: End = End { exit: Exit::Code(0), timed_out: false };
+
+    fn hub() -> Hub {
+        Hub::new(Memory::default())
     }
 
-    const END: End = End { exit: Exit::Code(0), timed_out: false };
+    async fn publish(hub: &Hub, text: &'static str) {
+        hub.publish(Source::Stdout, Bytes::from_static(text.as_bytes())).await;
+    }
+
+    fn data(offset: u64, text: &'static str) -> Event {
+        Event::Data(Piece { offset, source: Source::Stdout, bytes: Bytes::from_static(text.as_bytes()) })
+    }
 
     #[tokio::test]
     async fn every_follower_gets_everything_from_when_it_came() {
-        let hub = Hub::default();
-        hub.publish(data("lost")).await;
+        let hub = hub();
+        publish(&hub, "lost").await;
         let mut first = hub.follow();
-        hub.publish(data("a")).await;
+        publish(&hub, "a").await;
         let mut second = hub.follow();
-        hub.publish(data("b")).await;
+        publish(&hub, "b").await;
         hub.end(END).await;
         let mut late = hub.follow();
-        assert_eq!(first.recv().await, Some(data("a")));
-        assert_eq!(first.recv().await, Some(data("b")));
+        assert_eq!(first.recv().await, Some(data(4, "a")));
+        assert_eq!(first.recv().await, Some(data(5, "b")));
         assert_eq!(first.recv().await, Some(Event::End(END)));
         assert_eq!(first.recv().await, None);
-        assert_eq!(second.recv().await, Some(data("b")));
+        assert_eq!(second.recv().await, Some(data(5, "b")));
         assert_eq!(late.recv().await, Some(Event::End(END)));
         assert_eq!(late.recv().await, None);
     }
 
     #[tokio::test]
+    async fn what_was_before_is_given_once() {
+        let hub = hub();
+        publish(&hub, "abc").await;
+        let mut replay = hub.replay(Some(1)).unwrap();
+        publish(&hub, "d").await;
+        assert_eq!((replay.start, replay.pieces.len(), &replay.pieces[0].bytes[..]), (1, 1, &b"bc"[..]));
+        assert_eq!(replay.events.recv().await, Some(data(3, "d")));
+        assert_eq!(hub.replay(Some(5)).err(), Some(BeyondEnd { from: 5, end: 4 }));
+        hub.end(END).await;
+        let mut late = hub.replay(Some(0)).unwrap();
+        assert_eq!(&late.pieces[0].bytes[..], b"abcd");
+        assert_eq!(late.events.recv().await, Some(Event::End(END)));
+        hub.forget();
+        let forgotten = hub.replay(Some(0)).unwrap();
+        assert_eq!((forgotten.start, forgotten.pieces), (4, vec![]));
+    }
+
+    #[tokio::test]
     async fn a_slow_follower_holds_the_command_and_a_gone_one_does_not() {
-        let hub = Hub::default();
+        let hub = hub();
         let slow = hub.follow();
         for _ in 0..WAITING {
-            hub.publish(data("x")).await;
+            publish(&hub, "x").await;
         }
-        let mut blocked = std::pin::pin!(hub.publish(data("y")));
+        let mut blocked = std::pin::pin!(publish(&hub, "y"));
         assert!(futures::poll!(&mut blocked).is_pending());
         drop(slow);
         blocked.await;
-        hub.publish(data("z")).await;
+        publish(&hub, "z").await;
     }
 }

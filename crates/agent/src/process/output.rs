@@ -10,7 +10,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::hub::{Event, Hub, Source};
+use super::hub::{Hub, Source};
 use super::terminal::Terminal;
 
 /// One read takes at most this much: what a pipe holds.
@@ -101,7 +101,7 @@ impl Output {
         match piece {
             Ok(bytes) if bytes.is_empty() => false,
             Ok(bytes) => {
-                hub.publish(Event::Data(self.source, bytes)).await;
+                hub.publish(self.source, bytes).await;
                 true
             }
             Err(error) => {

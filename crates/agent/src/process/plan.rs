@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use sandboxer_envd::process::ProcessConfig;
@@ -92,6 +94,10 @@ fn text(from: &str, what: &'static str) -> Result<CString, PlanFault> {
     CString::new(from).map_err(|_| PlanFault::ZeroByte(what))
 }
 
+fn path(from: &Path, what: &'static str) -> Result<CString, PlanFault> {
+    CString::new(from.as_os_str().as_bytes()).map_err(|_| PlanFault::ZeroByte(what))
+}
+
 fn variables(
     config: &ProcessConfig,
     user: &User,
@@ -131,7 +137,7 @@ fn programs(program: &str, path: &str) -> Result<Vec<CString>, PlanFault> {
 
 fn directories(cwd: Option<&str>, user: &User, workdir: Option<&str>) -> Result<Vec<CString>, PlanFault> {
     match cwd.filter(|cwd| !cwd.is_empty()) {
-        Some(cwd) => Ok(vec![text(&absolute(cwd, &user.home), "working directory")?]),
+        Some(cwd) => Ok(vec![path(&absolute(cwd, &user.home), "working directory")?]),
         None => {
             let tried = workdir.into_iter().chain([user.home.as_str(), "/"]);
             tried.map(|folder| text(folder, "working directory")).collect()

@@ -5,20 +5,22 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::command::SharedCommand;
+use super::kept::Memory;
 use super::limits::Limits;
 use super::plan::Common;
-use super::reaper::Reaper;
+use super::reaper::{Reaper, Scope};
+use crate::defaults::Defaults;
 
 /// So many ended commands are remembered, for clients who ask late.
 const REMEMBERED: usize = 1024;
+/// So much of their output is kept in all, in bytes.
+const KEPT_OF_ENDED: usize = 8 << 20;
 /// After so many commands, memory is given back when none is left.
 const BURST: usize = 64;
 
 /// What all commands have in common.
 #[derive(Debug, Default)]
 pub(crate) struct CommandSettings {
-    pub(crate) workdir: Option<String>,
-    pub(crate) environment: BTreeMap<String, String>,
     pub(crate) limits: Limits,
     pub(crate) cgroups: Arc<[RawFd]>,
     pub(crate) no_new_privileges: bool,
@@ -32,6 +34,7 @@ pub(crate) struct CommandSettings {
 pub(crate) struct Processes {
     settings: CommandSettings,
     pub(super) reaper: Arc<Reaper>,
+    memory: Memory,
     table: Mutex<Table>,
 }
 
@@ -70,15 +73,31 @@ impl std::fmt::Display for Selector {
     }
 }
 
+impl Table {
+    /// Forgets the commands that ended first, and of more of them what they said.
+    fn forget(&mut self) {
+        if self.ended.len() > REMEMBERED {
+            self.ended.pop_front();
+        }
+        let mut kept = 0;
+        for command in self.ended.iter().rev() {
+            kept += command.hub.size();
+            if kept > KEPT_OF_ENDED {
+                command.hub.forget();
+            }
+        }
+    }
+}
+
 impl Processes {
     pub(crate) fn new(settings: CommandSettings, reaper: Arc<Reaper>) -> Self {
-        Self { settings, reaper, table: Mutex::default() }
+        Self { settings, reaper, memory: Memory::default(), table: Mutex::default() }
     }
 
-    pub(super) fn common(&self) -> Common<'_> {
+    pub(super) fn common<'a>(&'a self, defaults: &'a Defaults) -> Common<'a> {
         Common {
-            workdir: self.settings.workdir.as_deref(),
-            environment: &self.settings.environment,
+            workdir: defaults.workdir.as_deref(),
+            environment: &defaults.environment,
             limits: &self.settings.limits,
             cgroups: &self.settings.cgroups,
             no_new_privileges: self.settings.no_new_privileges,
@@ -105,15 +124,38 @@ impl Processes {
         if let Some(command) = table.running.remove(&key) {
             table.ended.push_back(command);
         }
-        if table.ended.len() > REMEMBERED {
-            table.ended.pop_front();
-        }
+        table.forget();
         table.since_idle += 1;
         let give_back = table.running.is_empty() && table.since_idle >= BURST;
         if give_back {
             table.since_idle = 0;
         }
         give_back
+    }
+
+    /// Whether none runs.
+    pub(crate) fn none_runs(&self) -> bool {
+        self.table().running.is_empty()
+    }
+
+    /// Kills the groups of all commands that run under a lease.
+    pub(crate) fn kill_under(&self, lease: &str) {
+        for command in self.running().iter().filter(|command| command.lease.as_deref() == Some(lease)) {
+            if let Err(error) = self.reaper.signal(command.pid, libc::SIGKILL, Scope::Group) {
+                tracing::debug!(%error, pid = command.pid, "a command under a lease had ended");
+            }
+        }
+    }
+
+    /// What all commands keep of their output.
+    pub(super) fn memory(&self) -> Memory {
+        self.memory.clone()
+    }
+
+    /// All commands that are known, by the order of their start as far as they run, before them those that ended.
+    pub(super) fn all(&self) -> Vec<SharedCommand> {
+        let table = self.table();
+        table.ended.iter().chain(table.running.values()).cloned().collect()
     }
 
     pub(super) fn running(&self) -> Vec<SharedCommand> {

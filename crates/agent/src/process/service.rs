@@ -11,7 +11,7 @@ use sandboxer_envd::process::process_selector::Selector as WireSelector;
 use sandboxer_envd::process::stream_input_request::Event as InputEvent;
 use sandboxer_envd::process::{
     CloseStdinRequest, CloseStdinResponse, ConnectRequest, ConnectResponse, ListRequest, ListResponse, Process,
-    ProcessInput, ProcessSelector, SendInputRequest, SendInputResponse, SendSignalRequest, SendSignalResponse,
+    ProcessInput, ProcessSelector, SendInputRequest, SendInputResponse, SendSignalRequest, SendSignalResponse, Signal,
     StartRequest, StartResponse, StreamInputRequest, StreamInputResponse, UpdateRequest, UpdateResponse,
 };
 
@@ -22,6 +22,9 @@ use super::processes::Selector;
 use super::reaper::Scope;
 use super::spawn::{Start, cells, start};
 use crate::shared::Shared;
+
+/// Names the lease under which a command runs.
+const LEASE: &str = "sandboxer-lease";
 
 /// Commands, as envd offers them.
 pub(crate) struct ProcessService(pub(crate) Arc<Shared>);
@@ -40,7 +43,17 @@ impl ProcessService {
         let terminal = request.pty.into_option().map(|pty| pty.size.into_option().unwrap_or_default());
         let stdin = request.stdin.unwrap_or(true);
         let deadline = ctx.deadline().map(Into::into);
-        Ok(Start { user, config, terminal, stdin, tag: request.tag, deadline })
+        Ok(Start { user, config, terminal, stdin, tag: request.tag, lease: self.lease(ctx)?, deadline })
+    }
+
+    /// The lease under which a request comes.
+    fn lease(&self, ctx: &RequestContext) -> Result<Option<String>, ConnectError> {
+        let Some(name) = ctx.headers().get(LEASE) else { return Ok(None) };
+        let name = name.to_str().map_err(|_| ConnectError::invalid_argument("a lease's name is ASCII here"))?;
+        if !self.0.leases.holds(name) {
+            return Err(ConnectError::failed_precondition(format!("there is no lease `{name}`, or it has run out")));
+        }
+        Ok(Some(name.to_owned()))
     }
 
     async fn take_input(&self, mut messages: InboundStream<StreamInputRequest>) -> Result<(), ConnectError> {
@@ -63,7 +76,8 @@ impl ProcessService {
                     let command = command.ok_or_else(|| ConnectError::invalid_argument("input before its start"))?;
                     write(command, data.input.into_option()).await?;
                 }
-                Some(InputEvent::Keepalive(_)) | None => {}
+                Some(InputEvent::Keepalive(_)) => {}
+                None => return Err(ConnectError::unimplemented("an event of no kind")),
             }
         }
     }
@@ -74,7 +88,7 @@ fn parse(selector: Option<&ProcessSelector>) -> Result<Selector, ConnectError> {
     match selector.and_then(|selector| selector.selector.as_ref()) {
         Some(WireSelector::Pid(pid)) => Ok(Selector::Pid(*pid)),
         Some(WireSelector::Tag(tag)) => Ok(Selector::Tag(tag.clone())),
-        None => Err(ConnectError::invalid_argument("the request selects no process")),
+        None => Err(ConnectError::unimplemented("the request selects no process")),
     }
 }
 
@@ -82,7 +96,7 @@ fn parse(selector: Option<&ProcessSelector>) -> Result<Selector, ConnectError> {
 async fn write(command: &SharedCommand, input: Option<ProcessInput>) -> Result<(), ConnectError> {
     match input.and_then(|input| input.input) {
         Some(WireInput::Stdin(bytes) | WireInput::Pty(bytes)) => Ok(command.input.write(&bytes).await?),
-        None => Ok(()),
+        None => Err(ConnectError::unimplemented("input of no kind")),
     }
 }
 
@@ -173,7 +187,13 @@ impl Process for ProcessService {
     ) -> ServiceResult<SendSignalResponse> {
         let request = request.to_owned_message();
         let command = self.running(request.process.as_option())?;
-        let sent = self.0.processes.reaper.signal(command.pid, request.signal.to_i32(), Scope::Group);
+        let signal = match request.signal.as_known() {
+            Some(signal @ (Signal::SIGNAL_SIGTERM | Signal::SIGNAL_SIGKILL)) => signal as i32,
+            Some(Signal::SIGNAL_UNSPECIFIED) | None => {
+                return Err(ConnectError::unimplemented("envd sends only SIGTERM and SIGKILL"));
+            }
+        };
+        let sent = self.0.processes.reaper.signal(command.pid, signal, Scope::Group);
         sent.map_err(|error| signal_fault(&error, &Selector::Pid(command.pid)))?;
         Response::ok(SendSignalResponse {})
     }

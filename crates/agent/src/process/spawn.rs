@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
 use super::child::{self, Failure, REPORT_LENGTH, Streams};
-use super::command::{Command, SharedCommand};
+use super::command::{Command, Origin, SharedCommand};
 use super::hub::{Event, Source};
 use super::input::Input;
 use super::output::{Output, Reader};
@@ -33,6 +33,7 @@ pub(super) struct Start {
     pub(super) terminal: Option<pty::Size>,
     pub(super) stdin: bool,
     pub(super) tag: Option<String>,
+    pub(super) lease: Option<String>,
     pub(super) deadline: Option<Instant>,
 }
 
@@ -84,7 +85,9 @@ pub(super) async fn start(
 ) -> Result<(SharedCommand, mpsc::Receiver<Event>), StartFault> {
     let identity = shared.identity(&start.user);
     let terminal = start.terminal.is_some();
-    let plan = Plan::new(&start.config, &start.user, identity.clone(), terminal, &shared.processes.common())?;
+    let defaults = shared.defaults.get();
+    let common = shared.processes.common(&defaults);
+    let plan = Plan::new(&start.config, &start.user, identity.clone(), terminal, &common)?;
     let ends = match start.terminal {
         Some(size) => terminal_ends(&shared, identity, size).await.map_err(system("open a terminal"))?,
         None => pipe_ends(&shared, start.stdin).map_err(system("open pipes"))?,
@@ -100,13 +103,15 @@ pub(super) async fn start(
     if matches!(shared.power, Power::Own { .. }) {
         prefer_as_victim(pid);
     }
-    let command = Arc::new(Command::new(pid, start.tag, start.config, ends.input));
+    let origin = Origin { pid, tag: start.tag, lease: start.lease, config: start.config };
+    let command = Arc::new(Command::new(origin, ends.input, shared.processes.memory()));
     let events = command.hub.follow();
     let key = shared.processes.add(Arc::clone(&command));
     let supervised = Arc::clone(&command);
     tokio::spawn(async move {
         let left = supervised.supervise(&shared.processes.reaper, ends.outputs, exit, start.deadline).await;
         let last_of_burst = shared.processes.end(key);
+        shared.activity.changed.notify_waiters();
         drop(supervised);
         futures::future::join_all(left.into_iter().map(Output::discard)).await;
         if last_of_burst {

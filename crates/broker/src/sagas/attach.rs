@@ -5,10 +5,9 @@ use crate::engine::Broker;
 use crate::journal::{Change, Journal};
 use crate::state::{Record, Step};
 use futures::future::{Either, select};
-use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, Session};
+use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, Session, SessionOptions, UnixSocket};
 use sandboxer_sdk::{CallSink, LogLevel, Progress};
 use sandboxer_types::{ErrorKind, Failure, Reachability, Residue};
-use std::path::Path;
 use std::sync::Arc;
 
 impl Broker {
@@ -49,16 +48,18 @@ pub(crate) async fn open_session(reachability: &Reachability) -> Result<Arc<dyn 
             .with_residue(Residue::Present)
             .with_hint("extensions give it as `unix:` and an absolute path"));
     };
-    let session = AgentSession::connect_unix(Path::new(path)).await.map_err(|error| reach_failure(&error))?;
-    Ok(Arc::new(session))
+    let socket = UnixSocket(path.into());
+    let session = AgentSession::connect(&socket, SessionOptions::default()).await;
+    Ok(Arc::new(session.map_err(|error| reach_failure(&error))?))
 }
 
 /// What a fault on the way into a sandbox means to the caller.
 pub fn reach_failure(error: &sandboxer_reach::ReachError) -> Failure {
     use sandboxer_reach::ReachErrorKind as Kind;
     let kind = match error.kind() {
-        Kind::Unreachable => ErrorKind::Unavailable,
+        Kind::Unreachable | Kind::Refused => ErrorKind::Unavailable,
         Kind::NotFound | Kind::UnknownUser | Kind::CommandNotFound | Kind::WorkingDirectory => ErrorKind::NotFound,
+        Kind::Unauthenticated => ErrorKind::Unauthenticated,
         Kind::PermissionDenied | Kind::NotExecutable => ErrorKind::Forbidden,
         Kind::InvalidInput | Kind::Local => ErrorKind::InvalidInput,
         Kind::AlreadyExists | Kind::Precondition | Kind::InputClosed => ErrorKind::Precondition,
@@ -85,7 +86,7 @@ async fn set_up(record: &Record, session: &dyn Session, journal: &Arc<Journal>) 
         request.cwd.clone_from(&record.profile.workdir);
         let mut execution = session.exec(request).await.map_err(|error| reach_failure(&error))?;
         while let Some(event) = execution.next_event().await.map_err(|error| reach_failure(&error))? {
-            let (ExecEvent::Stdout(bytes) | ExecEvent::Stderr(bytes) | ExecEvent::Pty(bytes)) = event;
+            let (ExecEvent::Stdout(bytes) | ExecEvent::Stderr(bytes) | ExecEvent::Pty(bytes)) = event else { continue };
             for line in String::from_utf8_lossy(&bytes).lines() {
                 journal.log(LogLevel::Info, line.to_owned());
             }

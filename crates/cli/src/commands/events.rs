@@ -1,17 +1,13 @@
 //! `sandboxer events`: what happened, from the durable log.
 
-use super::Session;
+use super::{Session, following};
 use crate::error::CommandResult;
 use crate::ui::text::harmless;
 use clap::Args;
 use sandboxer_broker::store::EventFilter;
-use sandboxer_types::{Event, SandboxId};
+use sandboxer_types::Event;
 use serde::Serialize;
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// How often the log is looked at while it is followed. Other processes write it, and have no way to call us.
-const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What `events` takes.
 #[derive(Debug, Args)]
@@ -38,25 +34,13 @@ pub(crate) async fn events(session: &Session<'_>, arguments: &EventsArguments) -
         Some(text) => Some(session.control().resolve(text).await?),
         None => None,
     };
-    if arguments.follow {
-        return follow(session, sandbox_id).await;
-    }
     let filter = EventFilter { sandbox_id, ..EventFilter::default() };
+    if arguments.follow {
+        let tell = |event| {
+            session.output.data_line(&event, || line(&event));
+        };
+        return following::events(session, filter, None, tell).await;
+    }
     let listing = Listing { events: session.control().events(&filter).await? };
     Ok(session.output.data(&listing, || listing.events.iter().map(line).collect::<Vec<_>>().join("\n")))
-}
-
-async fn follow(session: &Session<'_>, sandbox_id: Option<SandboxId>) -> CommandResult<ExitCode> {
-    let mut filter = EventFilter { sandbox_id, ..EventFilter::default() };
-    let mut ticks = tokio::time::interval(FOLLOW_INTERVAL);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = session.interrupts.cancel.cancelled() => return Ok(ExitCode::SUCCESS),
-        }
-        for event in session.control().events(&filter).await? {
-            filter.after = event.sequence;
-            session.output.data_line(&event, || line(&event));
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! One file a command.
 
+pub(crate) mod agent;
+pub(crate) mod attach;
 pub(crate) mod completion;
 pub(crate) mod cp;
 pub(crate) mod create;
@@ -9,13 +11,18 @@ pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod ext;
 pub(crate) mod extend;
+mod following;
 pub(crate) mod forget;
+pub(crate) mod forward;
+mod joined;
 mod listing;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man;
+mod naming;
 pub(crate) mod orphans;
 pub(crate) mod profile;
+pub(crate) mod ps;
 pub(crate) mod reconcile;
 pub(crate) mod request;
 pub(crate) mod rm;
@@ -88,6 +95,7 @@ pub(crate) fn execute(arguments: Arguments, output: &Output) -> CommandResult<Ex
         Command::Completion(completion) => return Ok(completion::completion(&completion, output)),
         Command::Man(man) => return man::man(&man, output),
 
+        Command::Agent(agent) => return agent::agent(agent, output),
         Command::Doctor => return doctor::doctor(&arguments.global, output),
         Command::Trust(trust) => return trust::trust(&Config::read(&arguments.global)?, trust, output),
         Command::Ext(ext) => return ext::ext(&Config::read(&arguments.global)?, ext, output),
@@ -120,6 +128,9 @@ async fn dispatch(session: &Session<'_>, command: Command) -> CommandResult<Exit
         Command::Show(arguments) => show::show(session, &arguments).await,
         Command::Exec(arguments) => exec::exec(session, arguments).await,
         Command::Shell(arguments) => shell::shell(session, arguments).await,
+        Command::Ps(arguments) => ps::ps(session, &arguments).await,
+        Command::Attach(arguments) => attach::attach(session, &arguments).await,
+        Command::Forward(arguments) => forward::forward(session, arguments).await,
         Command::Cp(arguments) => tokio::select! {
             copied = cp::cp(session, &arguments) => copied,
             () = session.interrupts.cancel.cancelled() => Err(Failure::new(ErrorKind::Cancelled, "the copy was broken off")
@@ -133,7 +144,8 @@ async fn dispatch(session: &Session<'_>, command: Command) -> CommandResult<Exit
         Command::Forget(arguments) => forget::forget(session, &arguments).await,
         Command::Reconcile(arguments) => reconcile::reconcile(session, &arguments).await,
         Command::Orphans(arguments) => orphans::orphans(session, &arguments).await,
-        Command::Trust(_)
+        Command::Agent(_)
+        | Command::Trust(_)
         | Command::Ext(_)
         | Command::Profile(_)
         | Command::Doctor

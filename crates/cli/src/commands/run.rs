@@ -98,8 +98,8 @@ fn warn_of_limits(session: &Session<'_>, status: &SandboxStatus) {
 
 async fn copy_out(session: &Session<'_>, entrance: &Entrance, path: &str) -> CommandResult<()> {
     let base = entrance.profile.workdir.as_deref().unwrap_or("");
-    let remote = if path.starts_with('/') || base.is_empty() { path.to_owned() } else { format!("{base}/{path}") };
-    let name = Path::new(&remote).file_name().ok_or_else(|| {
+    let remote = Path::new(base).join(path);
+    let name = remote.file_name().ok_or_else(|| {
         Failure::invalid_input(format!("`{path}` names no file or folder"))
             .with_hint("`--out` takes a path such as `target/report.html`")
     })?;

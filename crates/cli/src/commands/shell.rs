@@ -21,7 +21,7 @@ pub(crate) struct ShellArguments {
 pub(crate) async fn shell(session: &Session<'_>, arguments: ShellArguments) -> CommandResult<ExitCode> {
     let id = session.control().resolve(&arguments.id).await?;
     let entrance = session.control().enter(&id).await?;
-    let has_bash = match entrance.session.stat("/bin/bash", None).await {
+    let has_bash = match entrance.session.stat("/bin/bash".as_ref(), None).await {
         Ok(_) => true,
         Err(error) if error.kind() == ReachErrorKind::NotFound => false,
         Err(error) => return Err(error.into()),

@@ -2,13 +2,15 @@
 #![allow(clippy::disallowed_methods, reason = "what a command inside prints is passed on as it is")]
 
 use super::Session;
+use super::joined::Joined;
 use crate::error::{CommandResult, local_fault};
+use crate::ui::Output;
 use bytes::Bytes;
 use sandboxer_broker::Entrance;
 use sandboxer_reach::{ExecEvent, ExecRequest, ExitStatus, InputHandle, ReachError, ReachErrorKind};
 use std::io::{ErrorKind, Read, Write};
 use std::process::ExitCode;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How much of our standard input is read at once.
 const CHUNK: usize = 64 * 1024;
@@ -25,22 +27,33 @@ pub(crate) fn request(entrance: &Entrance, command: Vec<String>) -> ExecRequest 
     request
 }
 
-/// Runs it with its streams joined to ours, and hands signals on to it.
+/// Runs it with its streams joined to ours.
 pub(crate) async fn run(session: &Session<'_>, entrance: &Entrance, request: ExecRequest) -> CommandResult<ExitCode> {
     session.progress.clear();
     let wants_input = request.stdin;
-    let mut execution = match entrance.session.exec(request).await {
-        Ok(execution) => execution,
-        Err(error) => return not_started(session, error),
-    };
+    match entrance.session.exec(request).await {
+        Ok(execution) => {
+            let sandbox_id = entrance.status.sandbox_id.clone();
+            follow(session, Joined::new(session, sandbox_id, execution), wants_input).await
+        }
+        Err(error) => not_started(session, error),
+    }
+}
+
+/// Joins a command's streams to ours until it ends, and hands signals on to it.
+pub(super) async fn follow(
+    session: &Session<'_>,
+    mut joined: Joined<'_>,
+    wants_input: bool,
+) -> CommandResult<ExitCode> {
     let mut signals = session.interrupts.take();
-    let input = execution.input();
-    let feeding = wants_input.then(|| tokio::spawn(feed(read_stdin(), execution.input())));
+    let feeding = wants_input.then(|| tokio::spawn(feed(read_stdin(), joined.inputs())));
     let outcome = loop {
+        let input = joined.input();
         tokio::select! {
-            event = execution.next_event() => match event? {
-                Some(event) => pass_on(&event)?,
-                None => break execution.wait().await,
+            event = joined.next_event() => match event? {
+                Some(event) => pass_on(session.output, &event)?,
+                None => break joined.wait().await,
             },
             Some(number) = signals.recv() => match input.signal(number).await {
                 Ok(()) => {}
@@ -57,7 +70,7 @@ pub(crate) async fn run(session: &Session<'_>, entrance: &Entrance, request: Exe
 }
 
 /// A command that could not start ends with what a shell would say, where a shell would say something.
-fn not_started(session: &Session<'_>, error: ReachError) -> CommandResult<ExitCode> {
+pub(super) fn not_started(session: &Session<'_>, error: ReachError) -> CommandResult<ExitCode> {
     match error.shell_code().and_then(|code| u8::try_from(code).ok()) {
         Some(code) => {
             session.output.not_started(&error.to_string());
@@ -73,10 +86,14 @@ pub(super) fn exit_code(status: ExitStatus) -> ExitCode {
 }
 
 /// Writes output where it belongs. Whoever stopped reading ours is not an error of the command's.
-pub(super) fn pass_on(event: &ExecEvent) -> CommandResult<()> {
+pub(super) fn pass_on(output: &Output, event: &ExecEvent) -> CommandResult<()> {
     let written = match event {
         ExecEvent::Stdout(bytes) | ExecEvent::Pty(bytes) => write_all(std::io::stdout().lock(), bytes),
         ExecEvent::Stderr(bytes) => write_all(std::io::stderr().lock(), bytes),
+        ExecEvent::Gap { from, to } => {
+            output.warning(&format!("bytes {from} to {to} of the output are not kept any more"));
+            Ok(())
+        }
     };
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(local_fault("pass on the output", &error).into()),
@@ -113,14 +130,31 @@ pub(super) fn read_stdin() -> mpsc::Receiver<Bytes> {
     receiver
 }
 
-async fn feed(mut stdin: mpsc::Receiver<Bytes>, input: InputHandle) {
+/// Hands our standard input over. What is under way when the connection breaks is not sent again: nobody can know how
+/// much of it arrived.
+async fn feed(mut stdin: mpsc::Receiver<Bytes>, mut inputs: watch::Receiver<InputHandle>) {
     while let Some(bytes) = stdin.recv().await {
-        if let Err(error) = input.write(bytes).await {
-            tracing::debug!(%error, "the command takes no more input");
-            return;
+        let input = inputs.borrow_and_update().clone();
+        match input.write(bytes).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == ReachErrorKind::Unreachable => {
+                tracing::warn!("the connection broke: some of the input may be lost");
+                if inputs.changed().await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the command takes no more input");
+                return;
+            }
         }
     }
-    if let Err(error) = input.close_stdin().await {
-        tracing::debug!(%error, "the command's input was closed already");
+    loop {
+        let input = inputs.borrow_and_update().clone();
+        match input.close_stdin().await {
+            Err(error) if error.kind() == ReachErrorKind::Unreachable && inputs.changed().await.is_ok() => {}
+            Err(error) => return tracing::debug!(%error, "the command's input was closed already"),
+            Ok(()) => return,
+        }
     }
 }

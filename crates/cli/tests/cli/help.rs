@@ -2,7 +2,7 @@
 
 use crate::support::{House, Transcript, Who, words};
 
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 35] = [
     "",
     "run",
     "create",
@@ -10,6 +10,9 @@ const COMMANDS: [&str; 31] = [
     "show",
     "exec",
     "shell",
+    "ps",
+    "attach",
+    "forward",
     "cp",
     "logs",
     "events",
@@ -30,6 +33,7 @@ const COMMANDS: [&str; 31] = [
     "profile show",
     "profile check",
     "doctor",
+    "agent",
     "completion",
     "man",
     "help",
@@ -79,6 +83,15 @@ fn wrong_words_end_with_2() {
         "create local --label =x",
         "ls --state happy",
         "exec box",
+        "exec -d box",
+        "exec --tag 12 box -- true",
+        "exec --tag a/b box -- true",
+        "ps",
+        "attach box",
+        "attach --from behind box a",
+        "forward box",
+        "forward box http",
+        "forward box nowhere:80",
         "extend box",
         "rm",
         "rm --all box",

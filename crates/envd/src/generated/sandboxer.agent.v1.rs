@@ -155,6 +155,551 @@ impl ::buffa::Enumeration for SignalScope {
         ]
     }
 }
+/// Where output came from.
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(i32)]
+pub enum OutputSource {
+    /// Unknown.
+    OUTPUT_SOURCE_UNSPECIFIED = 0i32,
+    /// The standard output.
+    OUTPUT_SOURCE_STDOUT = 1i32,
+    /// The standard error.
+    OUTPUT_SOURCE_STDERR = 2i32,
+    /// The terminal.
+    OUTPUT_SOURCE_TERMINAL = 3i32,
+}
+impl OutputSource {
+    ///Idiomatic alias for [`Self::OUTPUT_SOURCE_UNSPECIFIED`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Unspecified: Self = Self::OUTPUT_SOURCE_UNSPECIFIED;
+    ///Idiomatic alias for [`Self::OUTPUT_SOURCE_STDOUT`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Stdout: Self = Self::OUTPUT_SOURCE_STDOUT;
+    ///Idiomatic alias for [`Self::OUTPUT_SOURCE_STDERR`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Stderr: Self = Self::OUTPUT_SOURCE_STDERR;
+    ///Idiomatic alias for [`Self::OUTPUT_SOURCE_TERMINAL`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Terminal: Self = Self::OUTPUT_SOURCE_TERMINAL;
+}
+impl ::core::default::Default for OutputSource {
+    fn default() -> Self {
+        Self::OUTPUT_SOURCE_UNSPECIFIED
+    }
+}
+impl ::serde::Serialize for OutputSource {
+    fn serialize<S: ::serde::Serializer>(
+        &self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        s.serialize_str(::buffa::Enumeration::proto_name(self))
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for OutputSource {
+    fn deserialize<D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        struct _V;
+        impl ::serde::de::Visitor<'_> for _V {
+            type Value = OutputSource;
+            fn expecting(
+                &self,
+                f: &mut ::core::fmt::Formatter<'_>,
+            ) -> ::core::fmt::Result {
+                f.write_str(
+                    concat!("a string, integer, or null for ", stringify!(OutputSource)),
+                )
+            }
+            fn visit_str<E: ::serde::de::Error>(
+                self,
+                v: &str,
+            ) -> ::core::result::Result<OutputSource, E> {
+                <OutputSource as ::buffa::Enumeration>::from_proto_name(v)
+                    .ok_or_else(|| { ::serde::de::Error::unknown_variant(v, &[]) })
+            }
+            fn visit_i64<E: ::serde::de::Error>(
+                self,
+                v: i64,
+            ) -> ::core::result::Result<OutputSource, E> {
+                let v32 = i32::try_from(v)
+                    .map_err(|_| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("enum value {v} out of i32 range"),
+                        )
+                    })?;
+                <OutputSource as ::buffa::Enumeration>::from_i32(v32)
+                    .ok_or_else(|| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("unknown enum value {v32}"),
+                        )
+                    })
+            }
+            fn visit_u64<E: ::serde::de::Error>(
+                self,
+                v: u64,
+            ) -> ::core::result::Result<OutputSource, E> {
+                let v32 = i32::try_from(v)
+                    .map_err(|_| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("enum value {v} out of i32 range"),
+                        )
+                    })?;
+                <OutputSource as ::buffa::Enumeration>::from_i32(v32)
+                    .ok_or_else(|| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("unknown enum value {v32}"),
+                        )
+                    })
+            }
+            fn visit_unit<E: ::serde::de::Error>(
+                self,
+            ) -> ::core::result::Result<OutputSource, E> {
+                ::core::result::Result::Ok(::core::default::Default::default())
+            }
+        }
+        d.deserialize_any(_V)
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for OutputSource {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+impl ::buffa::Enumeration for OutputSource {
+    fn from_i32(value: i32) -> ::core::option::Option<Self> {
+        match value {
+            0i32 => ::core::option::Option::Some(Self::OUTPUT_SOURCE_UNSPECIFIED),
+            1i32 => ::core::option::Option::Some(Self::OUTPUT_SOURCE_STDOUT),
+            2i32 => ::core::option::Option::Some(Self::OUTPUT_SOURCE_STDERR),
+            3i32 => ::core::option::Option::Some(Self::OUTPUT_SOURCE_TERMINAL),
+            _ => ::core::option::Option::None,
+        }
+    }
+    fn to_i32(&self) -> i32 {
+        *self as i32
+    }
+    fn proto_name(&self) -> &'static str {
+        match self {
+            Self::OUTPUT_SOURCE_UNSPECIFIED => "OUTPUT_SOURCE_UNSPECIFIED",
+            Self::OUTPUT_SOURCE_STDOUT => "OUTPUT_SOURCE_STDOUT",
+            Self::OUTPUT_SOURCE_STDERR => "OUTPUT_SOURCE_STDERR",
+            Self::OUTPUT_SOURCE_TERMINAL => "OUTPUT_SOURCE_TERMINAL",
+        }
+    }
+    fn from_proto_name(name: &str) -> ::core::option::Option<Self> {
+        match name {
+            "OUTPUT_SOURCE_UNSPECIFIED" => {
+                ::core::option::Option::Some(Self::OUTPUT_SOURCE_UNSPECIFIED)
+            }
+            "OUTPUT_SOURCE_STDOUT" => {
+                ::core::option::Option::Some(Self::OUTPUT_SOURCE_STDOUT)
+            }
+            "OUTPUT_SOURCE_STDERR" => {
+                ::core::option::Option::Some(Self::OUTPUT_SOURCE_STDERR)
+            }
+            "OUTPUT_SOURCE_TERMINAL" => {
+                ::core::option::Option::Some(Self::OUTPUT_SOURCE_TERMINAL)
+            }
+            _ => ::core::option::Option::None,
+        }
+    }
+    fn values() -> &'static [Self] {
+        &[
+            Self::OUTPUT_SOURCE_UNSPECIFIED,
+            Self::OUTPUT_SOURCE_STDOUT,
+            Self::OUTPUT_SOURCE_STDERR,
+            Self::OUTPUT_SOURCE_TERMINAL,
+        ]
+    }
+}
+/// What an entry is.
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(i32)]
+pub enum EntryKind {
+    /// Unknown.
+    ENTRY_KIND_UNSPECIFIED = 0i32,
+    /// A regular file.
+    ENTRY_KIND_FILE = 1i32,
+    /// A directory.
+    ENTRY_KIND_DIRECTORY = 2i32,
+    /// A symbolic link.
+    ENTRY_KIND_SYMLINK = 3i32,
+    /// A pipe.
+    ENTRY_KIND_PIPE = 4i32,
+    /// A socket.
+    ENTRY_KIND_SOCKET = 5i32,
+    /// A device.
+    ENTRY_KIND_DEVICE = 6i32,
+}
+impl EntryKind {
+    ///Idiomatic alias for [`Self::ENTRY_KIND_UNSPECIFIED`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Unspecified: Self = Self::ENTRY_KIND_UNSPECIFIED;
+    ///Idiomatic alias for [`Self::ENTRY_KIND_FILE`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const File: Self = Self::ENTRY_KIND_FILE;
+    ///Idiomatic alias for [`Self::ENTRY_KIND_DIRECTORY`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Directory: Self = Self::ENTRY_KIND_DIRECTORY;
+    ///Idiomatic alias for [`Self::ENTRY_KIND_SYMLINK`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Symlink: Self = Self::ENTRY_KIND_SYMLINK;
+    ///Idiomatic alias for [`Self::ENTRY_KIND_PIPE`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Pipe: Self = Self::ENTRY_KIND_PIPE;
+    ///Idiomatic alias for [`Self::ENTRY_KIND_SOCKET`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Socket: Self = Self::ENTRY_KIND_SOCKET;
+    ///Idiomatic alias for [`Self::ENTRY_KIND_DEVICE`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Device: Self = Self::ENTRY_KIND_DEVICE;
+}
+impl ::core::default::Default for EntryKind {
+    fn default() -> Self {
+        Self::ENTRY_KIND_UNSPECIFIED
+    }
+}
+impl ::serde::Serialize for EntryKind {
+    fn serialize<S: ::serde::Serializer>(
+        &self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        s.serialize_str(::buffa::Enumeration::proto_name(self))
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for EntryKind {
+    fn deserialize<D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        struct _V;
+        impl ::serde::de::Visitor<'_> for _V {
+            type Value = EntryKind;
+            fn expecting(
+                &self,
+                f: &mut ::core::fmt::Formatter<'_>,
+            ) -> ::core::fmt::Result {
+                f.write_str(
+                    concat!("a string, integer, or null for ", stringify!(EntryKind)),
+                )
+            }
+            fn visit_str<E: ::serde::de::Error>(
+                self,
+                v: &str,
+            ) -> ::core::result::Result<EntryKind, E> {
+                <EntryKind as ::buffa::Enumeration>::from_proto_name(v)
+                    .ok_or_else(|| { ::serde::de::Error::unknown_variant(v, &[]) })
+            }
+            fn visit_i64<E: ::serde::de::Error>(
+                self,
+                v: i64,
+            ) -> ::core::result::Result<EntryKind, E> {
+                let v32 = i32::try_from(v)
+                    .map_err(|_| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("enum value {v} out of i32 range"),
+                        )
+                    })?;
+                <EntryKind as ::buffa::Enumeration>::from_i32(v32)
+                    .ok_or_else(|| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("unknown enum value {v32}"),
+                        )
+                    })
+            }
+            fn visit_u64<E: ::serde::de::Error>(
+                self,
+                v: u64,
+            ) -> ::core::result::Result<EntryKind, E> {
+                let v32 = i32::try_from(v)
+                    .map_err(|_| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("enum value {v} out of i32 range"),
+                        )
+                    })?;
+                <EntryKind as ::buffa::Enumeration>::from_i32(v32)
+                    .ok_or_else(|| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("unknown enum value {v32}"),
+                        )
+                    })
+            }
+            fn visit_unit<E: ::serde::de::Error>(
+                self,
+            ) -> ::core::result::Result<EntryKind, E> {
+                ::core::result::Result::Ok(::core::default::Default::default())
+            }
+        }
+        d.deserialize_any(_V)
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for EntryKind {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+impl ::buffa::Enumeration for EntryKind {
+    fn from_i32(value: i32) -> ::core::option::Option<Self> {
+        match value {
+            0i32 => ::core::option::Option::Some(Self::ENTRY_KIND_UNSPECIFIED),
+            1i32 => ::core::option::Option::Some(Self::ENTRY_KIND_FILE),
+            2i32 => ::core::option::Option::Some(Self::ENTRY_KIND_DIRECTORY),
+            3i32 => ::core::option::Option::Some(Self::ENTRY_KIND_SYMLINK),
+            4i32 => ::core::option::Option::Some(Self::ENTRY_KIND_PIPE),
+            5i32 => ::core::option::Option::Some(Self::ENTRY_KIND_SOCKET),
+            6i32 => ::core::option::Option::Some(Self::ENTRY_KIND_DEVICE),
+            _ => ::core::option::Option::None,
+        }
+    }
+    fn to_i32(&self) -> i32 {
+        *self as i32
+    }
+    fn proto_name(&self) -> &'static str {
+        match self {
+            Self::ENTRY_KIND_UNSPECIFIED => "ENTRY_KIND_UNSPECIFIED",
+            Self::ENTRY_KIND_FILE => "ENTRY_KIND_FILE",
+            Self::ENTRY_KIND_DIRECTORY => "ENTRY_KIND_DIRECTORY",
+            Self::ENTRY_KIND_SYMLINK => "ENTRY_KIND_SYMLINK",
+            Self::ENTRY_KIND_PIPE => "ENTRY_KIND_PIPE",
+            Self::ENTRY_KIND_SOCKET => "ENTRY_KIND_SOCKET",
+            Self::ENTRY_KIND_DEVICE => "ENTRY_KIND_DEVICE",
+        }
+    }
+    fn from_proto_name(name: &str) -> ::core::option::Option<Self> {
+        match name {
+            "ENTRY_KIND_UNSPECIFIED" => {
+                ::core::option::Option::Some(Self::ENTRY_KIND_UNSPECIFIED)
+            }
+            "ENTRY_KIND_FILE" => ::core::option::Option::Some(Self::ENTRY_KIND_FILE),
+            "ENTRY_KIND_DIRECTORY" => {
+                ::core::option::Option::Some(Self::ENTRY_KIND_DIRECTORY)
+            }
+            "ENTRY_KIND_SYMLINK" => {
+                ::core::option::Option::Some(Self::ENTRY_KIND_SYMLINK)
+            }
+            "ENTRY_KIND_PIPE" => ::core::option::Option::Some(Self::ENTRY_KIND_PIPE),
+            "ENTRY_KIND_SOCKET" => ::core::option::Option::Some(Self::ENTRY_KIND_SOCKET),
+            "ENTRY_KIND_DEVICE" => ::core::option::Option::Some(Self::ENTRY_KIND_DEVICE),
+            _ => ::core::option::Option::None,
+        }
+    }
+    fn values() -> &'static [Self] {
+        &[
+            Self::ENTRY_KIND_UNSPECIFIED,
+            Self::ENTRY_KIND_FILE,
+            Self::ENTRY_KIND_DIRECTORY,
+            Self::ENTRY_KIND_SYMLINK,
+            Self::ENTRY_KIND_PIPE,
+            Self::ENTRY_KIND_SOCKET,
+            Self::ENTRY_KIND_DEVICE,
+        ]
+    }
+}
+/// What happened to an entry.
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(i32)]
+pub enum ChangeKind {
+    /// Unknown.
+    CHANGE_KIND_UNSPECIFIED = 0i32,
+    /// It appeared, or was moved here.
+    CHANGE_KIND_CREATED = 1i32,
+    /// Its content changed.
+    CHANGE_KIND_WRITTEN = 2i32,
+    /// It is gone.
+    CHANGE_KIND_REMOVED = 3i32,
+    /// It was moved away.
+    CHANGE_KIND_MOVED_AWAY = 4i32,
+    /// Its mode, owner or times changed.
+    CHANGE_KIND_ATTRIBUTES = 5i32,
+}
+impl ChangeKind {
+    ///Idiomatic alias for [`Self::CHANGE_KIND_UNSPECIFIED`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Unspecified: Self = Self::CHANGE_KIND_UNSPECIFIED;
+    ///Idiomatic alias for [`Self::CHANGE_KIND_CREATED`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Created: Self = Self::CHANGE_KIND_CREATED;
+    ///Idiomatic alias for [`Self::CHANGE_KIND_WRITTEN`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Written: Self = Self::CHANGE_KIND_WRITTEN;
+    ///Idiomatic alias for [`Self::CHANGE_KIND_REMOVED`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Removed: Self = Self::CHANGE_KIND_REMOVED;
+    ///Idiomatic alias for [`Self::CHANGE_KIND_MOVED_AWAY`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const MovedAway: Self = Self::CHANGE_KIND_MOVED_AWAY;
+    ///Idiomatic alias for [`Self::CHANGE_KIND_ATTRIBUTES`]; `Debug` prints the variant name.
+    #[allow(non_upper_case_globals)]
+    pub const Attributes: Self = Self::CHANGE_KIND_ATTRIBUTES;
+}
+impl ::core::default::Default for ChangeKind {
+    fn default() -> Self {
+        Self::CHANGE_KIND_UNSPECIFIED
+    }
+}
+impl ::serde::Serialize for ChangeKind {
+    fn serialize<S: ::serde::Serializer>(
+        &self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        s.serialize_str(::buffa::Enumeration::proto_name(self))
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for ChangeKind {
+    fn deserialize<D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        struct _V;
+        impl ::serde::de::Visitor<'_> for _V {
+            type Value = ChangeKind;
+            fn expecting(
+                &self,
+                f: &mut ::core::fmt::Formatter<'_>,
+            ) -> ::core::fmt::Result {
+                f.write_str(
+                    concat!("a string, integer, or null for ", stringify!(ChangeKind)),
+                )
+            }
+            fn visit_str<E: ::serde::de::Error>(
+                self,
+                v: &str,
+            ) -> ::core::result::Result<ChangeKind, E> {
+                <ChangeKind as ::buffa::Enumeration>::from_proto_name(v)
+                    .ok_or_else(|| { ::serde::de::Error::unknown_variant(v, &[]) })
+            }
+            fn visit_i64<E: ::serde::de::Error>(
+                self,
+                v: i64,
+            ) -> ::core::result::Result<ChangeKind, E> {
+                let v32 = i32::try_from(v)
+                    .map_err(|_| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("enum value {v} out of i32 range"),
+                        )
+                    })?;
+                <ChangeKind as ::buffa::Enumeration>::from_i32(v32)
+                    .ok_or_else(|| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("unknown enum value {v32}"),
+                        )
+                    })
+            }
+            fn visit_u64<E: ::serde::de::Error>(
+                self,
+                v: u64,
+            ) -> ::core::result::Result<ChangeKind, E> {
+                let v32 = i32::try_from(v)
+                    .map_err(|_| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("enum value {v} out of i32 range"),
+                        )
+                    })?;
+                <ChangeKind as ::buffa::Enumeration>::from_i32(v32)
+                    .ok_or_else(|| {
+                        ::serde::de::Error::custom(
+                            ::buffa::alloc::format!("unknown enum value {v32}"),
+                        )
+                    })
+            }
+            fn visit_unit<E: ::serde::de::Error>(
+                self,
+            ) -> ::core::result::Result<ChangeKind, E> {
+                ::core::result::Result::Ok(::core::default::Default::default())
+            }
+        }
+        d.deserialize_any(_V)
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for ChangeKind {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+impl ::buffa::Enumeration for ChangeKind {
+    fn from_i32(value: i32) -> ::core::option::Option<Self> {
+        match value {
+            0i32 => ::core::option::Option::Some(Self::CHANGE_KIND_UNSPECIFIED),
+            1i32 => ::core::option::Option::Some(Self::CHANGE_KIND_CREATED),
+            2i32 => ::core::option::Option::Some(Self::CHANGE_KIND_WRITTEN),
+            3i32 => ::core::option::Option::Some(Self::CHANGE_KIND_REMOVED),
+            4i32 => ::core::option::Option::Some(Self::CHANGE_KIND_MOVED_AWAY),
+            5i32 => ::core::option::Option::Some(Self::CHANGE_KIND_ATTRIBUTES),
+            _ => ::core::option::Option::None,
+        }
+    }
+    fn to_i32(&self) -> i32 {
+        *self as i32
+    }
+    fn proto_name(&self) -> &'static str {
+        match self {
+            Self::CHANGE_KIND_UNSPECIFIED => "CHANGE_KIND_UNSPECIFIED",
+            Self::CHANGE_KIND_CREATED => "CHANGE_KIND_CREATED",
+            Self::CHANGE_KIND_WRITTEN => "CHANGE_KIND_WRITTEN",
+            Self::CHANGE_KIND_REMOVED => "CHANGE_KIND_REMOVED",
+            Self::CHANGE_KIND_MOVED_AWAY => "CHANGE_KIND_MOVED_AWAY",
+            Self::CHANGE_KIND_ATTRIBUTES => "CHANGE_KIND_ATTRIBUTES",
+        }
+    }
+    fn from_proto_name(name: &str) -> ::core::option::Option<Self> {
+        match name {
+            "CHANGE_KIND_UNSPECIFIED" => {
+                ::core::option::Option::Some(Self::CHANGE_KIND_UNSPECIFIED)
+            }
+            "CHANGE_KIND_CREATED" => {
+                ::core::option::Option::Some(Self::CHANGE_KIND_CREATED)
+            }
+            "CHANGE_KIND_WRITTEN" => {
+                ::core::option::Option::Some(Self::CHANGE_KIND_WRITTEN)
+            }
+            "CHANGE_KIND_REMOVED" => {
+                ::core::option::Option::Some(Self::CHANGE_KIND_REMOVED)
+            }
+            "CHANGE_KIND_MOVED_AWAY" => {
+                ::core::option::Option::Some(Self::CHANGE_KIND_MOVED_AWAY)
+            }
+            "CHANGE_KIND_ATTRIBUTES" => {
+                ::core::option::Option::Some(Self::CHANGE_KIND_ATTRIBUTES)
+            }
+            _ => ::core::option::Option::None,
+        }
+    }
+    fn values() -> &'static [Self] {
+        &[
+            Self::CHANGE_KIND_UNSPECIFIED,
+            Self::CHANGE_KIND_CREATED,
+            Self::CHANGE_KIND_WRITTEN,
+            Self::CHANGE_KIND_REMOVED,
+            Self::CHANGE_KIND_MOVED_AWAY,
+            Self::CHANGE_KIND_ATTRIBUTES,
+        ]
+    }
+}
 /// Why a command could not start.
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -973,15 +1518,21 @@ pub const __WAIT_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buff
 };
 /// How a command ended.
 #[derive(Clone, PartialEq, Default)]
-#[derive(::serde::Serialize)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
 #[serde(default)]
 pub struct WaitResponse {
-    #[serde(flatten)]
-    pub outcome: ::core::option::Option<__buffa::oneof::wait_response::Outcome>,
+    /// This way.
+    ///
+    /// Field 1: `exit`
+    #[serde(
+        rename = "exit",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_unset_message_field"
+    )]
+    pub exit: ::buffa::MessageField<Exit, ::buffa::Inline<Exit>>,
 }
 impl ::core::fmt::Debug for WaitResponse {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        f.debug_struct("WaitResponse").field("outcome", &self.outcome).finish()
+        f.debug_struct("WaitResponse").field("exit", &self.exit).finish()
     }
 }
 impl WaitResponse {
@@ -1011,20 +1562,13 @@ impl ::buffa::Message for WaitResponse {
         #[allow(unused_imports)]
         use ::buffa::Enumeration as _;
         let mut size = 0u64;
-        if let ::core::option::Option::Some(ref v) = self.outcome {
-            match v {
-                __buffa::oneof::wait_response::Outcome::Code(v) => {
-                    size += 1u64 + ::buffa::types::int32_encoded_len(*v) as u64;
-                }
-                __buffa::oneof::wait_response::Outcome::Signal(x) => {
-                    let __slot = __cache.reserve();
-                    let inner = x.compute_size(__cache);
-                    __cache.set(__slot, inner);
-                    size
-                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
-                            + inner as u64;
-                }
-            }
+        if self.exit.is_set() {
+            let __slot = __cache.reserve();
+            let inner_size = self.exit.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
         }
         ::buffa::saturate_size(size)
     }
@@ -1035,20 +1579,13 @@ impl ::buffa::Message for WaitResponse {
     ) {
         #[allow(unused_imports)]
         use ::buffa::Enumeration as _;
-        if let ::core::option::Option::Some(ref v) = self.outcome {
-            match v {
-                __buffa::oneof::wait_response::Outcome::Code(x) => {
-                    ::buffa::types::put_int32_field(1u32, *x, buf);
-                }
-                __buffa::oneof::wait_response::Outcome::Signal(x) => {
-                    ::buffa::types::put_len_delimited_header(
-                        2u32,
-                        u64::from(__cache.consume_next()),
-                        buf,
-                    );
-                    x.write_to(__cache, buf);
-                }
-            }
+        if self.exit.is_set() {
+            ::buffa::types::put_len_delimited_header(
+                1u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            self.exit.write_to(__cache, buf);
         }
     }
     fn merge_field(
@@ -1065,33 +1602,13 @@ impl ::buffa::Message for WaitResponse {
             1u32 => {
                 ::buffa::encoding::check_wire_type(
                     tag,
-                    ::buffa::encoding::WireType::Varint,
-                )?;
-                self.outcome = ::core::option::Option::Some(
-                    __buffa::oneof::wait_response::Outcome::Code(
-                        ::buffa::types::decode_int32(buf)?,
-                    ),
-                );
-            }
-            2u32 => {
-                ::buffa::encoding::check_wire_type(
-                    tag,
                     ::buffa::encoding::WireType::LengthDelimited,
                 )?;
-                if let ::core::option::Option::Some(
-                    __buffa::oneof::wait_response::Outcome::Signal(ref mut existing),
-                ) = self.outcome
-                {
-                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
-                } else {
-                    let mut val = ::core::default::Default::default();
-                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
-                    self.outcome = ::core::option::Option::Some(
-                        __buffa::oneof::wait_response::Outcome::Signal(
-                            ::buffa::alloc::boxed::Box::new(val),
-                        ),
-                    );
-                }
+                ::buffa::Message::merge_length_delimited(
+                    self.exit.get_or_insert_default(),
+                    buf,
+                    ctx,
+                )?;
             }
             _ => {
                 ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
@@ -1100,95 +1617,7 @@ impl ::buffa::Message for WaitResponse {
         ::core::result::Result::Ok(())
     }
     fn clear(&mut self) {
-        self.outcome = ::core::option::Option::None;
-    }
-}
-impl<'de> ::serde::Deserialize<'de> for WaitResponse {
-    fn deserialize<D: ::serde::Deserializer<'de>>(
-        d: D,
-    ) -> ::core::result::Result<Self, D::Error> {
-        struct _V;
-        impl<'de> ::serde::de::Visitor<'de> for _V {
-            type Value = WaitResponse;
-            fn expecting(
-                &self,
-                f: &mut ::core::fmt::Formatter<'_>,
-            ) -> ::core::fmt::Result {
-                f.write_str("struct WaitResponse")
-            }
-            #[allow(clippy::field_reassign_with_default)]
-            fn visit_map<A: ::serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> ::core::result::Result<WaitResponse, A::Error> {
-                let mut __oneof_outcome: ::core::option::Option<
-                    __buffa::oneof::wait_response::Outcome,
-                > = None;
-                while let Some(key) = map.next_key::<::buffa::alloc::string::String>()? {
-                    match key.as_str() {
-                        "code" => {
-                            struct _DeserSeed;
-                            impl<'de> ::serde::de::DeserializeSeed<'de> for _DeserSeed {
-                                type Value = i32;
-                                fn deserialize<D: ::serde::Deserializer<'de>>(
-                                    self,
-                                    d: D,
-                                ) -> ::core::result::Result<i32, D::Error> {
-                                    ::buffa::json_helpers::int32::deserialize(d)
-                                }
-                            }
-                            let v: ::core::option::Option<i32> = map
-                                .next_value_seed(
-                                    ::buffa::json_helpers::NullableDeserializeSeed(_DeserSeed),
-                                )?;
-                            if let Some(v) = v {
-                                if __oneof_outcome.is_some() {
-                                    return Err(
-                                        ::serde::de::Error::custom(
-                                            "multiple oneof fields set for 'outcome'",
-                                        ),
-                                    );
-                                }
-                                __oneof_outcome = Some(
-                                    __buffa::oneof::wait_response::Outcome::Code(v),
-                                );
-                            }
-                        }
-                        "signal" => {
-                            let v: ::core::option::Option<SignalExit> = map
-                                .next_value_seed(
-                                    ::buffa::json_helpers::NullableDeserializeSeed(
-                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
-                                            SignalExit,
-                                        >::new(),
-                                    ),
-                                )?;
-                            if let Some(v) = v {
-                                if __oneof_outcome.is_some() {
-                                    return Err(
-                                        ::serde::de::Error::custom(
-                                            "multiple oneof fields set for 'outcome'",
-                                        ),
-                                    );
-                                }
-                                __oneof_outcome = Some(
-                                    __buffa::oneof::wait_response::Outcome::Signal(
-                                        ::buffa::alloc::boxed::Box::new(v),
-                                    ),
-                                );
-                            }
-                        }
-                        _ => {
-                            map.next_value::<::serde::de::IgnoredAny>()?;
-                        }
-                    }
-                }
-                let mut __r = <WaitResponse as ::core::default::Default>::default();
-                __r.outcome = __oneof_outcome;
-                Ok(__r)
-            }
-        }
-        d.deserialize_map(_V)
+        self.exit = ::buffa::MessageField::none();
     }
 }
 impl ::buffa::json_helpers::ProtoElemJson for WaitResponse {
@@ -1211,14 +1640,6 @@ pub const __WAIT_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buf
     from_json: ::buffa::type_registry::any_from_json::<WaitResponse>,
     is_wkt: false,
 };
-pub mod wait_response {
-    #[allow(unused_imports)]
-    use super::*;
-    #[doc(inline)]
-    pub use super::__buffa::oneof::wait_response::Outcome;
-    #[doc(inline)]
-    pub use super::__buffa::view::oneof::wait_response::Outcome as OutcomeView;
-}
 /// An end by a signal.
 #[derive(Clone, PartialEq, Default)]
 #[derive(::serde::Serialize, ::serde::Deserialize)]
@@ -1357,41 +1778,2556 @@ pub const __SIGNAL_EXIT_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa
     from_json: ::buffa::type_registry::any_from_json::<SignalExit>,
     is_wkt: false,
 };
-/// Reads a link.
+/// How a command ended.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize)]
+#[serde(default)]
+pub struct Exit {
+    /// Whether the agent killed it because its time was up.
+    ///
+    /// Field 3: `timed_out`
+    #[serde(
+        rename = "timedOut",
+        alias = "timed_out",
+        with = "::buffa::json_helpers::proto_bool",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_false"
+    )]
+    pub timed_out: bool,
+    #[serde(flatten)]
+    pub outcome: ::core::option::Option<__buffa::oneof::exit::Outcome>,
+}
+impl ::core::fmt::Debug for Exit {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Exit")
+            .field("timed_out", &self.timed_out)
+            .field("outcome", &self.outcome)
+            .finish()
+    }
+}
+impl Exit {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Exit";
+}
+::buffa::impl_default_instance!(Exit);
+impl ::buffa::MessageName for Exit {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "Exit";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.Exit";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Exit";
+}
+impl ::buffa::Message for Exit {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if let ::core::option::Option::Some(ref v) = self.outcome {
+            match v {
+                __buffa::oneof::exit::Outcome::Code(v) => {
+                    size += 1u64 + ::buffa::types::int32_encoded_len(*v) as u64;
+                }
+                __buffa::oneof::exit::Outcome::Signal(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+            }
+        }
+        if self.timed_out {
+            size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if let ::core::option::Option::Some(ref v) = self.outcome {
+            match v {
+                __buffa::oneof::exit::Outcome::Code(x) => {
+                    ::buffa::types::put_int32_field(1u32, *x, buf);
+                }
+                __buffa::oneof::exit::Outcome::Signal(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        2u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+            }
+        }
+        if self.timed_out {
+            ::buffa::types::put_bool_field(3u32, self.timed_out, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.outcome = ::core::option::Option::Some(
+                    __buffa::oneof::exit::Outcome::Code(
+                        ::buffa::types::decode_int32(buf)?,
+                    ),
+                );
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::exit::Outcome::Signal(ref mut existing),
+                ) = self.outcome
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.outcome = ::core::option::Option::Some(
+                        __buffa::oneof::exit::Outcome::Signal(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            3u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.timed_out = ::buffa::types::decode_bool(buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.outcome = ::core::option::Option::None;
+        self.timed_out = false;
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for Exit {
+    fn deserialize<D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        struct _V;
+        impl<'de> ::serde::de::Visitor<'de> for _V {
+            type Value = Exit;
+            fn expecting(
+                &self,
+                f: &mut ::core::fmt::Formatter<'_>,
+            ) -> ::core::fmt::Result {
+                f.write_str("struct Exit")
+            }
+            #[allow(clippy::field_reassign_with_default)]
+            fn visit_map<A: ::serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> ::core::result::Result<Exit, A::Error> {
+                let mut __f_timed_out: ::core::option::Option<bool> = None;
+                let mut __oneof_outcome: ::core::option::Option<
+                    __buffa::oneof::exit::Outcome,
+                > = None;
+                while let Some(key) = map.next_key::<::buffa::alloc::string::String>()? {
+                    match key.as_str() {
+                        "timedOut" | "timed_out" => {
+                            __f_timed_out = Some({
+                                struct _S;
+                                impl<'de> ::serde::de::DeserializeSeed<'de> for _S {
+                                    type Value = bool;
+                                    fn deserialize<D: ::serde::Deserializer<'de>>(
+                                        self,
+                                        d: D,
+                                    ) -> ::core::result::Result<bool, D::Error> {
+                                        ::buffa::json_helpers::proto_bool::deserialize(d)
+                                    }
+                                }
+                                map.next_value_seed(_S)?
+                            });
+                        }
+                        "code" => {
+                            struct _DeserSeed;
+                            impl<'de> ::serde::de::DeserializeSeed<'de> for _DeserSeed {
+                                type Value = i32;
+                                fn deserialize<D: ::serde::Deserializer<'de>>(
+                                    self,
+                                    d: D,
+                                ) -> ::core::result::Result<i32, D::Error> {
+                                    ::buffa::json_helpers::int32::deserialize(d)
+                                }
+                            }
+                            let v: ::core::option::Option<i32> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(_DeserSeed),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_outcome.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'outcome'",
+                                        ),
+                                    );
+                                }
+                                __oneof_outcome = Some(
+                                    __buffa::oneof::exit::Outcome::Code(v),
+                                );
+                            }
+                        }
+                        "signal" => {
+                            let v: ::core::option::Option<SignalExit> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
+                                            SignalExit,
+                                        >::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_outcome.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'outcome'",
+                                        ),
+                                    );
+                                }
+                                __oneof_outcome = Some(
+                                    __buffa::oneof::exit::Outcome::Signal(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        _ => {
+                            map.next_value::<::serde::de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                let mut __r = <Exit as ::core::default::Default>::default();
+                if let ::core::option::Option::Some(v) = __f_timed_out {
+                    __r.timed_out = v;
+                }
+                __r.outcome = __oneof_outcome;
+                Ok(__r)
+            }
+        }
+        d.deserialize_map(_V)
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for Exit {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __EXIT_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.Exit",
+    to_json: ::buffa::type_registry::any_to_json::<Exit>,
+    from_json: ::buffa::type_registry::any_from_json::<Exit>,
+    is_wkt: false,
+};
+pub mod exit {
+    #[allow(unused_imports)]
+    use super::*;
+    #[doc(inline)]
+    pub use super::__buffa::oneof::exit::Outcome;
+    #[doc(inline)]
+    pub use super::__buffa::view::oneof::exit::Outcome as OutcomeView;
+}
+/// Asks for the commands.
 #[derive(Clone, PartialEq, Default)]
 #[derive(::serde::Serialize, ::serde::Deserialize)]
 #[serde(default)]
-pub struct ReadSymlinkRequest {
+pub struct ListCommandsRequest {}
+impl ::core::fmt::Debug for ListCommandsRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ListCommandsRequest").finish()
+    }
+}
+impl ListCommandsRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListCommandsRequest";
+}
+::buffa::impl_default_instance!(ListCommandsRequest);
+impl ::buffa::MessageName for ListCommandsRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ListCommandsRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ListCommandsRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListCommandsRequest";
+}
+impl ::buffa::Message for ListCommandsRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let size = 0u64;
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        _buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {}
+}
+impl ::buffa::json_helpers::ProtoElemJson for ListCommandsRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __LIST_COMMANDS_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ListCommandsRequest",
+    to_json: ::buffa::type_registry::any_to_json::<ListCommandsRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<ListCommandsRequest>,
+    is_wkt: false,
+};
+/// The commands.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct ListCommandsResponse {
+    /// Oldest first.
+    ///
+    /// Field 1: `commands`
+    #[serde(
+        rename = "commands",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_vec",
+        deserialize_with = "::buffa::json_helpers::null_as_default"
+    )]
+    pub commands: ::buffa::alloc::vec::Vec<Command>,
+}
+impl ::core::fmt::Debug for ListCommandsResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ListCommandsResponse").field("commands", &self.commands).finish()
+    }
+}
+impl ListCommandsResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListCommandsResponse";
+}
+::buffa::impl_default_instance!(ListCommandsResponse);
+impl ::buffa::MessageName for ListCommandsResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ListCommandsResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ListCommandsResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListCommandsResponse";
+}
+impl ::buffa::Message for ListCommandsResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        for v in &self.commands {
+            let __slot = __cache.reserve();
+            let inner_size = v.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        for v in &self.commands {
+            ::buffa::types::put_len_delimited_header(
+                1u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            v.write_to(__cache, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                let mut elem = ::core::default::Default::default();
+                ctx.register_element_memory(
+                    ::buffa::__private::element_footprint(&elem),
+                )?;
+                ::buffa::Message::merge_length_delimited(&mut elem, buf, ctx)?;
+                self.commands.push(elem);
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.commands.clear();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for ListCommandsResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __LIST_COMMANDS_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ListCommandsResponse",
+    to_json: ::buffa::type_registry::any_to_json::<ListCommandsResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<ListCommandsResponse>,
+    is_wkt: false,
+};
+/// A command.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct Command {
+    /// Its process id inside the sandbox.
+    ///
+    /// Field 1: `pid`
+    #[serde(
+        rename = "pid",
+        with = "::buffa::json_helpers::uint32",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u32"
+    )]
+    pub pid: u32,
+    /// The name its starter gave it.
+    ///
+    /// Field 2: `tag`
+    #[serde(rename = "tag", skip_serializing_if = "::core::option::Option::is_none")]
+    pub tag: ::core::option::Option<::buffa::alloc::string::String>,
+    /// The program and its arguments. Of a command that ended, the first
+    /// kilobyte.
+    ///
+    /// Field 3: `argv`
+    #[serde(
+        rename = "argv",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_vec",
+        deserialize_with = "::buffa::json_helpers::null_as_default"
+    )]
+    pub argv: ::buffa::alloc::vec::Vec<::buffa::alloc::string::String>,
+    /// The directory its starter asked for.
+    ///
+    /// Field 4: `cwd`
+    #[serde(rename = "cwd", skip_serializing_if = "::core::option::Option::is_none")]
+    pub cwd: ::core::option::Option<::buffa::alloc::string::String>,
+    /// When it was started.
+    ///
+    /// Field 5: `started`
+    #[serde(
+        rename = "started",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_unset_message_field"
+    )]
+    pub started: ::buffa::MessageField<
+        ::buffa_types::google::protobuf::Timestamp,
+        ::buffa::Inline<::buffa_types::google::protobuf::Timestamp>,
+    >,
+    /// How it ended; absent while it runs.
+    ///
+    /// Field 6: `exit`
+    #[serde(
+        rename = "exit",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_unset_message_field"
+    )]
+    pub exit: ::buffa::MessageField<Exit, ::buffa::Inline<Exit>>,
+    /// Bytes of output so far.
+    ///
+    /// Field 7: `output`
+    #[serde(
+        rename = "output",
+        with = "::buffa::json_helpers::uint64",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+    )]
+    pub output: u64,
+    /// The offset of the first byte of output that is still kept.
+    ///
+    /// Field 8: `kept_from`
+    #[serde(
+        rename = "keptFrom",
+        alias = "kept_from",
+        with = "::buffa::json_helpers::uint64",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+    )]
+    pub kept_from: u64,
+    /// What its starter added to the environment. Not of a command that ended.
+    ///
+    /// Field 9: `environment`
+    #[serde(
+        rename = "environment",
+        skip_serializing_if = "::buffa::__private::HashMap::is_empty",
+        deserialize_with = "::buffa::json_helpers::null_as_default"
+    )]
+    pub environment: ::buffa::__private::HashMap<
+        ::buffa::alloc::string::String,
+        ::buffa::alloc::string::String,
+    >,
+}
+impl ::core::fmt::Debug for Command {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Command")
+            .field("pid", &self.pid)
+            .field("tag", &self.tag)
+            .field("argv", &self.argv)
+            .field("cwd", &self.cwd)
+            .field("started", &self.started)
+            .field("exit", &self.exit)
+            .field("output", &self.output)
+            .field("kept_from", &self.kept_from)
+            .field("environment", &self.environment)
+            .finish()
+    }
+}
+impl Command {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Command";
+}
+impl Command {
+    #[must_use = "with_* setters return `self` by value; assign or chain the result"]
+    #[inline]
+    ///Sets [`Self::tag`] to `Some(value)`, consuming and returning `self`.
+    pub fn with_tag(mut self, value: impl Into<::buffa::alloc::string::String>) -> Self {
+        self.tag = Some(value.into());
+        self
+    }
+    #[must_use = "with_* setters return `self` by value; assign or chain the result"]
+    #[inline]
+    ///Sets [`Self::cwd`] to `Some(value)`, consuming and returning `self`.
+    pub fn with_cwd(mut self, value: impl Into<::buffa::alloc::string::String>) -> Self {
+        self.cwd = Some(value.into());
+        self
+    }
+}
+::buffa::impl_default_instance!(Command);
+impl ::buffa::MessageName for Command {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "Command";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.Command";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Command";
+}
+impl ::buffa::Message for Command {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if self.pid != 0u32 {
+            size += 1u64 + ::buffa::types::uint32_encoded_len(self.pid) as u64;
+        }
+        if let Some(ref v) = self.tag {
+            size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+        }
+        for v in &self.argv {
+            size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+        }
+        if let Some(ref v) = self.cwd {
+            size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+        }
+        if self.started.is_set() {
+            let __slot = __cache.reserve();
+            let inner_size = self.started.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
+        }
+        if self.exit.is_set() {
+            let __slot = __cache.reserve();
+            let inner_size = self.exit.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
+        }
+        if self.output != 0u64 {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(self.output) as u64;
+        }
+        if self.kept_from != 0u64 {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(self.kept_from) as u64;
+        }
+        size
+            += ::buffa::map_codec::field_len::<
+                ::buffa::map_codec::Str,
+                ::buffa::map_codec::Str,
+                _,
+            >(&self.environment, 1u64);
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if self.pid != 0u32 {
+            ::buffa::types::put_uint32_field(1u32, self.pid, buf);
+        }
+        if let Some(ref v) = self.tag {
+            ::buffa::types::put_string_field(2u32, v, buf);
+        }
+        for v in &self.argv {
+            ::buffa::types::put_string_field(3u32, v, buf);
+        }
+        if let Some(ref v) = self.cwd {
+            ::buffa::types::put_string_field(4u32, v, buf);
+        }
+        if self.started.is_set() {
+            ::buffa::types::put_len_delimited_header(
+                5u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            self.started.write_to(__cache, buf);
+        }
+        if self.exit.is_set() {
+            ::buffa::types::put_len_delimited_header(
+                6u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            self.exit.write_to(__cache, buf);
+        }
+        if self.output != 0u64 {
+            ::buffa::types::put_uint64_field(7u32, self.output, buf);
+        }
+        if self.kept_from != 0u64 {
+            ::buffa::types::put_uint64_field(8u32, self.kept_from, buf);
+        }
+        ::buffa::map_codec::write_field::<
+            ::buffa::map_codec::Str,
+            ::buffa::map_codec::Str,
+            _,
+        >(&self.environment, 9u32, buf);
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.pid = ::buffa::types::decode_uint32(buf)?;
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(
+                    self.tag.get_or_insert_with(::buffa::alloc::string::String::new),
+                    buf,
+                )?;
+            }
+            3u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                let __elem = ::buffa::types::decode_string(buf)?;
+                ctx.register_element_memory(
+                    ::buffa::__private::element_footprint(&__elem),
+                )?;
+                self.argv.push(__elem);
+            }
+            4u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(
+                    self.cwd.get_or_insert_with(::buffa::alloc::string::String::new),
+                    buf,
+                )?;
+            }
+            5u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::Message::merge_length_delimited(
+                    self.started.get_or_insert_default(),
+                    buf,
+                    ctx,
+                )?;
+            }
+            6u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::Message::merge_length_delimited(
+                    self.exit.get_or_insert_default(),
+                    buf,
+                    ctx,
+                )?;
+            }
+            7u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.output = ::buffa::types::decode_uint64(buf)?;
+            }
+            8u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.kept_from = ::buffa::types::decode_uint64(buf)?;
+            }
+            9u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::map_codec::merge_entry::<
+                    ::buffa::map_codec::Str,
+                    ::buffa::map_codec::Str,
+                    _,
+                >(&mut self.environment, buf, ctx)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.pid = 0u32;
+        self.tag = ::core::option::Option::None;
+        self.argv.clear();
+        self.cwd = ::core::option::Option::None;
+        self.started = ::buffa::MessageField::none();
+        self.exit = ::buffa::MessageField::none();
+        self.output = 0u64;
+        self.kept_from = 0u64;
+        self.environment.clear();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for Command {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __COMMAND_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.Command",
+    to_json: ::buffa::type_registry::any_to_json::<Command>,
+    from_json: ::buffa::type_registry::any_from_json::<Command>,
+    is_wkt: false,
+};
+/// Follows a command's output.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct FollowRequest {
+    /// Which.
+    ///
+    /// Field 1: `process`
+    #[serde(
+        rename = "process",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_unset_message_field"
+    )]
+    pub process: ::buffa::MessageField<
+        ProcessSelector,
+        ::buffa::Inline<ProcessSelector>,
+    >,
+    /// The offset of the first byte wanted, counted over all its output in the
+    /// order in which it came; from now on when absent.
+    ///
+    /// Field 2: `from`
+    #[serde(
+        rename = "from",
+        with = "::buffa::json_helpers::opt_uint64",
+        skip_serializing_if = "::core::option::Option::is_none"
+    )]
+    pub from: ::core::option::Option<u64>,
+    /// Ends after what is there already, without waiting for more.
+    ///
+    /// Field 3: `only_kept`
+    #[serde(
+        rename = "onlyKept",
+        alias = "only_kept",
+        with = "::buffa::json_helpers::proto_bool",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_false"
+    )]
+    pub only_kept: bool,
+}
+impl ::core::fmt::Debug for FollowRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("FollowRequest")
+            .field("process", &self.process)
+            .field("from", &self.from)
+            .field("only_kept", &self.only_kept)
+            .finish()
+    }
+}
+impl FollowRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowRequest";
+}
+impl FollowRequest {
+    #[must_use = "with_* setters return `self` by value; assign or chain the result"]
+    #[inline]
+    ///Sets [`Self::from`] to `Some(value)`, consuming and returning `self`.
+    pub fn with_from(mut self, value: u64) -> Self {
+        self.from = Some(value);
+        self
+    }
+}
+::buffa::impl_default_instance!(FollowRequest);
+impl ::buffa::MessageName for FollowRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "FollowRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowRequest";
+}
+impl ::buffa::Message for FollowRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if self.process.is_set() {
+            let __slot = __cache.reserve();
+            let inner_size = self.process.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
+        }
+        if let Some(v) = self.from {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(v) as u64;
+        }
+        if self.only_kept {
+            size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if self.process.is_set() {
+            ::buffa::types::put_len_delimited_header(
+                1u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            self.process.write_to(__cache, buf);
+        }
+        if let Some(v) = self.from {
+            ::buffa::types::put_uint64_field(2u32, v, buf);
+        }
+        if self.only_kept {
+            ::buffa::types::put_bool_field(3u32, self.only_kept, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::Message::merge_length_delimited(
+                    self.process.get_or_insert_default(),
+                    buf,
+                    ctx,
+                )?;
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.from = ::core::option::Option::Some(
+                    ::buffa::types::decode_uint64(buf)?,
+                );
+            }
+            3u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.only_kept = ::buffa::types::decode_bool(buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.process = ::buffa::MessageField::none();
+        self.from = ::core::option::Option::None;
+        self.only_kept = false;
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for FollowRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __FOLLOW_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.FollowRequest",
+    to_json: ::buffa::type_registry::any_to_json::<FollowRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<FollowRequest>,
+    is_wkt: false,
+};
+/// What is told of a command.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize)]
+#[serde(default)]
+pub struct FollowResponse {
+    #[serde(flatten)]
+    pub event: ::core::option::Option<__buffa::oneof::follow_response::Event>,
+}
+impl ::core::fmt::Debug for FollowResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("FollowResponse").field("event", &self.event).finish()
+    }
+}
+impl FollowResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse";
+}
+::buffa::impl_default_instance!(FollowResponse);
+impl ::buffa::MessageName for FollowResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "FollowResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse";
+}
+impl ::buffa::Message for FollowResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if let ::core::option::Option::Some(ref v) = self.event {
+            match v {
+                __buffa::oneof::follow_response::Event::Started(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+                __buffa::oneof::follow_response::Event::Gap(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+                __buffa::oneof::follow_response::Event::Output(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+                __buffa::oneof::follow_response::Event::Exit(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+                __buffa::oneof::follow_response::Event::KeepAlive(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+            }
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if let ::core::option::Option::Some(ref v) = self.event {
+            match v {
+                __buffa::oneof::follow_response::Event::Started(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        1u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+                __buffa::oneof::follow_response::Event::Gap(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        2u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+                __buffa::oneof::follow_response::Event::Output(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        3u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+                __buffa::oneof::follow_response::Event::Exit(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        4u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+                __buffa::oneof::follow_response::Event::KeepAlive(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        5u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+            }
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::follow_response::Event::Started(ref mut existing),
+                ) = self.event
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.event = ::core::option::Option::Some(
+                        __buffa::oneof::follow_response::Event::Started(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::follow_response::Event::Gap(ref mut existing),
+                ) = self.event
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.event = ::core::option::Option::Some(
+                        __buffa::oneof::follow_response::Event::Gap(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            3u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::follow_response::Event::Output(ref mut existing),
+                ) = self.event
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.event = ::core::option::Option::Some(
+                        __buffa::oneof::follow_response::Event::Output(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            4u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::follow_response::Event::Exit(ref mut existing),
+                ) = self.event
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.event = ::core::option::Option::Some(
+                        __buffa::oneof::follow_response::Event::Exit(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            5u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::follow_response::Event::KeepAlive(ref mut existing),
+                ) = self.event
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.event = ::core::option::Option::Some(
+                        __buffa::oneof::follow_response::Event::KeepAlive(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.event = ::core::option::Option::None;
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for FollowResponse {
+    fn deserialize<D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        struct _V;
+        impl<'de> ::serde::de::Visitor<'de> for _V {
+            type Value = FollowResponse;
+            fn expecting(
+                &self,
+                f: &mut ::core::fmt::Formatter<'_>,
+            ) -> ::core::fmt::Result {
+                f.write_str("struct FollowResponse")
+            }
+            #[allow(clippy::field_reassign_with_default)]
+            fn visit_map<A: ::serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> ::core::result::Result<FollowResponse, A::Error> {
+                let mut __oneof_event: ::core::option::Option<
+                    __buffa::oneof::follow_response::Event,
+                > = None;
+                while let Some(key) = map.next_key::<::buffa::alloc::string::String>()? {
+                    match key.as_str() {
+                        "started" => {
+                            let v: ::core::option::Option<follow_response::Started> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
+                                            follow_response::Started,
+                                        >::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_event.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'event'",
+                                        ),
+                                    );
+                                }
+                                __oneof_event = Some(
+                                    __buffa::oneof::follow_response::Event::Started(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        "gap" => {
+                            let v: ::core::option::Option<follow_response::Gap> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
+                                            follow_response::Gap,
+                                        >::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_event.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'event'",
+                                        ),
+                                    );
+                                }
+                                __oneof_event = Some(
+                                    __buffa::oneof::follow_response::Event::Gap(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        "output" => {
+                            let v: ::core::option::Option<follow_response::Output> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
+                                            follow_response::Output,
+                                        >::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_event.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'event'",
+                                        ),
+                                    );
+                                }
+                                __oneof_event = Some(
+                                    __buffa::oneof::follow_response::Event::Output(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        "exit" => {
+                            let v: ::core::option::Option<Exit> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<Exit>::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_event.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'event'",
+                                        ),
+                                    );
+                                }
+                                __oneof_event = Some(
+                                    __buffa::oneof::follow_response::Event::Exit(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        "keepAlive" | "keep_alive" => {
+                            let v: ::core::option::Option<follow_response::KeepAlive> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
+                                            follow_response::KeepAlive,
+                                        >::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_event.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'event'",
+                                        ),
+                                    );
+                                }
+                                __oneof_event = Some(
+                                    __buffa::oneof::follow_response::Event::KeepAlive(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        _ => {
+                            map.next_value::<::serde::de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                let mut __r = <FollowResponse as ::core::default::Default>::default();
+                __r.event = __oneof_event;
+                Ok(__r)
+            }
+        }
+        d.deserialize_map(_V)
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for FollowResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __FOLLOW_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.FollowResponse",
+    to_json: ::buffa::type_registry::any_to_json::<FollowResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<FollowResponse>,
+    is_wkt: false,
+};
+pub mod follow_response {
+    #[allow(unused_imports)]
+    use super::*;
+    /// The command.
+    #[derive(Clone, PartialEq, Default)]
+    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    #[serde(default)]
+    pub struct Started {
+        /// Its process id.
+        ///
+        /// Field 1: `pid`
+        #[serde(
+            rename = "pid",
+            with = "::buffa::json_helpers::uint32",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u32"
+        )]
+        pub pid: u32,
+        /// The offset at which this stream begins.
+        ///
+        /// Field 2: `offset`
+        #[serde(
+            rename = "offset",
+            with = "::buffa::json_helpers::uint64",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+        )]
+        pub offset: u64,
+        /// Whether it has a terminal.
+        ///
+        /// Field 3: `terminal`
+        #[serde(
+            rename = "terminal",
+            with = "::buffa::json_helpers::proto_bool",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_false"
+        )]
+        pub terminal: bool,
+    }
+    impl ::core::fmt::Debug for Started {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("Started")
+                .field("pid", &self.pid)
+                .field("offset", &self.offset)
+                .field("terminal", &self.terminal)
+                .finish()
+        }
+    }
+    impl Started {
+        /// Protobuf type URL for this message, for use with `Any::pack` and
+        /// `Any::unpack_if`.
+        ///
+        /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+        pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Started";
+    }
+    ::buffa::impl_default_instance!(Started);
+    impl ::buffa::MessageName for Started {
+        const PACKAGE: &'static str = "sandboxer.agent.v1";
+        const NAME: &'static str = "FollowResponse.Started";
+        const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse.Started";
+        const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Started";
+    }
+    impl ::buffa::Message for Started {
+        /// Returns the total encoded size in bytes.
+        ///
+        /// Accumulates in `u64` (which cannot overflow for in-memory
+        /// data) and saturates to `u32` at return, so a message whose
+        /// encoded size exceeds the 2 GiB protobuf limit yields a value
+        /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+        /// points reject, never a silently wrapped size.
+        #[allow(clippy::let_and_return)]
+        fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            let mut size = 0u64;
+            if self.pid != 0u32 {
+                size += 1u64 + ::buffa::types::uint32_encoded_len(self.pid) as u64;
+            }
+            if self.offset != 0u64 {
+                size += 1u64 + ::buffa::types::uint64_encoded_len(self.offset) as u64;
+            }
+            if self.terminal {
+                size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+            }
+            ::buffa::saturate_size(size)
+        }
+        fn write_to(
+            &self,
+            _cache: &mut ::buffa::SizeCache,
+            buf: &mut impl ::buffa::EncodeSink,
+        ) {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            if self.pid != 0u32 {
+                ::buffa::types::put_uint32_field(1u32, self.pid, buf);
+            }
+            if self.offset != 0u64 {
+                ::buffa::types::put_uint64_field(2u32, self.offset, buf);
+            }
+            if self.terminal {
+                ::buffa::types::put_bool_field(3u32, self.terminal, buf);
+            }
+        }
+        fn merge_field(
+            &mut self,
+            tag: ::buffa::encoding::Tag,
+            buf: &mut impl ::buffa::bytes::Buf,
+            ctx: ::buffa::DecodeContext<'_>,
+        ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+            #[allow(unused_imports)]
+            use ::buffa::bytes::Buf as _;
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            match tag.field_number() {
+                1u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::Varint,
+                    )?;
+                    self.pid = ::buffa::types::decode_uint32(buf)?;
+                }
+                2u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::Varint,
+                    )?;
+                    self.offset = ::buffa::types::decode_uint64(buf)?;
+                }
+                3u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::Varint,
+                    )?;
+                    self.terminal = ::buffa::types::decode_bool(buf)?;
+                }
+                _ => {
+                    ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+                }
+            }
+            ::core::result::Result::Ok(())
+        }
+        fn clear(&mut self) {
+            self.pid = 0u32;
+            self.offset = 0u64;
+            self.terminal = false;
+        }
+    }
+    impl ::buffa::json_helpers::ProtoElemJson for Started {
+        fn serialize_proto_json<S: ::serde::Serializer>(
+            v: &Self,
+            s: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::serde::Serialize::serialize(v, s)
+        }
+        fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+            d: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            <Self as ::serde::Deserialize>::deserialize(d)
+        }
+    }
+    #[doc(hidden)]
+    pub const __STARTED_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+        type_url: "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Started",
+        to_json: ::buffa::type_registry::any_to_json::<Started>,
+        from_json: ::buffa::type_registry::any_from_json::<Started>,
+        is_wkt: false,
+    };
+    /// Bytes that are lost.
+    #[derive(Clone, PartialEq, Default)]
+    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    #[serde(default)]
+    pub struct Gap {
+        /// The offset of the first.
+        ///
+        /// Field 1: `from`
+        #[serde(
+            rename = "from",
+            with = "::buffa::json_helpers::uint64",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+        )]
+        pub from: u64,
+        /// The offset after the last.
+        ///
+        /// Field 2: `to`
+        #[serde(
+            rename = "to",
+            with = "::buffa::json_helpers::uint64",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+        )]
+        pub to: u64,
+    }
+    impl ::core::fmt::Debug for Gap {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("Gap")
+                .field("from", &self.from)
+                .field("to", &self.to)
+                .finish()
+        }
+    }
+    impl Gap {
+        /// Protobuf type URL for this message, for use with `Any::pack` and
+        /// `Any::unpack_if`.
+        ///
+        /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+        pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Gap";
+    }
+    ::buffa::impl_default_instance!(Gap);
+    impl ::buffa::MessageName for Gap {
+        const PACKAGE: &'static str = "sandboxer.agent.v1";
+        const NAME: &'static str = "FollowResponse.Gap";
+        const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse.Gap";
+        const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Gap";
+    }
+    impl ::buffa::Message for Gap {
+        /// Returns the total encoded size in bytes.
+        ///
+        /// Accumulates in `u64` (which cannot overflow for in-memory
+        /// data) and saturates to `u32` at return, so a message whose
+        /// encoded size exceeds the 2 GiB protobuf limit yields a value
+        /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+        /// points reject, never a silently wrapped size.
+        #[allow(clippy::let_and_return)]
+        fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            let mut size = 0u64;
+            if self.from != 0u64 {
+                size += 1u64 + ::buffa::types::uint64_encoded_len(self.from) as u64;
+            }
+            if self.to != 0u64 {
+                size += 1u64 + ::buffa::types::uint64_encoded_len(self.to) as u64;
+            }
+            ::buffa::saturate_size(size)
+        }
+        fn write_to(
+            &self,
+            _cache: &mut ::buffa::SizeCache,
+            buf: &mut impl ::buffa::EncodeSink,
+        ) {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            if self.from != 0u64 {
+                ::buffa::types::put_uint64_field(1u32, self.from, buf);
+            }
+            if self.to != 0u64 {
+                ::buffa::types::put_uint64_field(2u32, self.to, buf);
+            }
+        }
+        fn merge_field(
+            &mut self,
+            tag: ::buffa::encoding::Tag,
+            buf: &mut impl ::buffa::bytes::Buf,
+            ctx: ::buffa::DecodeContext<'_>,
+        ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+            #[allow(unused_imports)]
+            use ::buffa::bytes::Buf as _;
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            match tag.field_number() {
+                1u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::Varint,
+                    )?;
+                    self.from = ::buffa::types::decode_uint64(buf)?;
+                }
+                2u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::Varint,
+                    )?;
+                    self.to = ::buffa::types::decode_uint64(buf)?;
+                }
+                _ => {
+                    ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+                }
+            }
+            ::core::result::Result::Ok(())
+        }
+        fn clear(&mut self) {
+            self.from = 0u64;
+            self.to = 0u64;
+        }
+    }
+    impl ::buffa::json_helpers::ProtoElemJson for Gap {
+        fn serialize_proto_json<S: ::serde::Serializer>(
+            v: &Self,
+            s: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::serde::Serialize::serialize(v, s)
+        }
+        fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+            d: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            <Self as ::serde::Deserialize>::deserialize(d)
+        }
+    }
+    #[doc(hidden)]
+    pub const __GAP_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+        type_url: "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Gap",
+        to_json: ::buffa::type_registry::any_to_json::<Gap>,
+        from_json: ::buffa::type_registry::any_from_json::<Gap>,
+        is_wkt: false,
+    };
+    /// A piece of output.
+    #[derive(Clone, PartialEq, Default)]
+    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    #[serde(default)]
+    pub struct Output {
+        /// The offset of its first byte.
+        ///
+        /// Field 1: `offset`
+        #[serde(
+            rename = "offset",
+            with = "::buffa::json_helpers::uint64",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+        )]
+        pub offset: u64,
+        /// Where it came from.
+        ///
+        /// Field 2: `source`
+        #[serde(
+            rename = "source",
+            with = "::buffa::json_helpers::proto_enum",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_default_enum_value"
+        )]
+        pub source: ::buffa::EnumValue<super::OutputSource>,
+        /// The bytes.
+        ///
+        /// Field 3: `bytes`
+        #[serde(
+            rename = "bytes",
+            with = "::buffa::json_helpers::bytes",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+        )]
+        pub bytes: ::buffa::bytes::Bytes,
+    }
+    impl ::core::fmt::Debug for Output {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("Output")
+                .field("offset", &self.offset)
+                .field("source", &self.source)
+                .field("bytes", &self.bytes)
+                .finish()
+        }
+    }
+    impl Output {
+        /// Protobuf type URL for this message, for use with `Any::pack` and
+        /// `Any::unpack_if`.
+        ///
+        /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+        pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Output";
+    }
+    ::buffa::impl_default_instance!(Output);
+    impl ::buffa::MessageName for Output {
+        const PACKAGE: &'static str = "sandboxer.agent.v1";
+        const NAME: &'static str = "FollowResponse.Output";
+        const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse.Output";
+        const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Output";
+    }
+    impl ::buffa::Message for Output {
+        /// Returns the total encoded size in bytes.
+        ///
+        /// Accumulates in `u64` (which cannot overflow for in-memory
+        /// data) and saturates to `u32` at return, so a message whose
+        /// encoded size exceeds the 2 GiB protobuf limit yields a value
+        /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+        /// points reject, never a silently wrapped size.
+        #[allow(clippy::let_and_return)]
+        fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            let mut size = 0u64;
+            if self.offset != 0u64 {
+                size += 1u64 + ::buffa::types::uint64_encoded_len(self.offset) as u64;
+            }
+            {
+                let val = self.source.to_i32();
+                if val != 0 {
+                    size += 1u64 + ::buffa::types::int32_encoded_len(val) as u64;
+                }
+            }
+            if !self.bytes.is_empty() {
+                size += 1u64 + ::buffa::types::bytes_encoded_len(&self.bytes) as u64;
+            }
+            ::buffa::saturate_size(size)
+        }
+        fn write_to(
+            &self,
+            _cache: &mut ::buffa::SizeCache,
+            buf: &mut impl ::buffa::EncodeSink,
+        ) {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            if self.offset != 0u64 {
+                ::buffa::types::put_uint64_field(1u32, self.offset, buf);
+            }
+            {
+                let val = self.source.to_i32();
+                if val != 0 {
+                    ::buffa::types::put_int32_field(2u32, val, buf);
+                }
+            }
+            if !self.bytes.is_empty() {
+                ::buffa::types::put_shared_bytes_field(3u32, &self.bytes, buf);
+            }
+        }
+        fn merge_field(
+            &mut self,
+            tag: ::buffa::encoding::Tag,
+            buf: &mut impl ::buffa::bytes::Buf,
+            ctx: ::buffa::DecodeContext<'_>,
+        ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+            #[allow(unused_imports)]
+            use ::buffa::bytes::Buf as _;
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            match tag.field_number() {
+                1u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::Varint,
+                    )?;
+                    self.offset = ::buffa::types::decode_uint64(buf)?;
+                }
+                2u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::Varint,
+                    )?;
+                    self.source = ::buffa::EnumValue::from(
+                        ::buffa::types::decode_int32(buf)?,
+                    );
+                }
+                3u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::LengthDelimited,
+                    )?;
+                    self.bytes = ::buffa::types::decode_bytes_to_bytes(buf)?;
+                }
+                _ => {
+                    ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+                }
+            }
+            ::core::result::Result::Ok(())
+        }
+        fn clear(&mut self) {
+            self.offset = 0u64;
+            self.source = ::buffa::EnumValue::from(0);
+            self.bytes = ::core::default::Default::default();
+        }
+    }
+    impl ::buffa::json_helpers::ProtoElemJson for Output {
+        fn serialize_proto_json<S: ::serde::Serializer>(
+            v: &Self,
+            s: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::serde::Serialize::serialize(v, s)
+        }
+        fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+            d: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            <Self as ::serde::Deserialize>::deserialize(d)
+        }
+    }
+    #[doc(hidden)]
+    pub const __OUTPUT_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+        type_url: "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Output",
+        to_json: ::buffa::type_registry::any_to_json::<Output>,
+        from_json: ::buffa::type_registry::any_from_json::<Output>,
+        is_wkt: false,
+    };
+    /// Nothing happened for a while.
+    #[derive(Clone, PartialEq, Default)]
+    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    #[serde(default)]
+    pub struct KeepAlive {}
+    impl ::core::fmt::Debug for KeepAlive {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("KeepAlive").finish()
+        }
+    }
+    impl KeepAlive {
+        /// Protobuf type URL for this message, for use with `Any::pack` and
+        /// `Any::unpack_if`.
+        ///
+        /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+        pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.KeepAlive";
+    }
+    ::buffa::impl_default_instance!(KeepAlive);
+    impl ::buffa::MessageName for KeepAlive {
+        const PACKAGE: &'static str = "sandboxer.agent.v1";
+        const NAME: &'static str = "FollowResponse.KeepAlive";
+        const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse.KeepAlive";
+        const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.KeepAlive";
+    }
+    impl ::buffa::Message for KeepAlive {
+        /// Returns the total encoded size in bytes.
+        ///
+        /// Accumulates in `u64` (which cannot overflow for in-memory
+        /// data) and saturates to `u32` at return, so a message whose
+        /// encoded size exceeds the 2 GiB protobuf limit yields a value
+        /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+        /// points reject, never a silently wrapped size.
+        #[allow(clippy::let_and_return)]
+        fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            let size = 0u64;
+            ::buffa::saturate_size(size)
+        }
+        fn write_to(
+            &self,
+            _cache: &mut ::buffa::SizeCache,
+            _buf: &mut impl ::buffa::EncodeSink,
+        ) {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+        }
+        fn merge_field(
+            &mut self,
+            tag: ::buffa::encoding::Tag,
+            buf: &mut impl ::buffa::bytes::Buf,
+            ctx: ::buffa::DecodeContext<'_>,
+        ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+            #[allow(unused_imports)]
+            use ::buffa::bytes::Buf as _;
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            match tag.field_number() {
+                _ => {
+                    ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+                }
+            }
+            ::core::result::Result::Ok(())
+        }
+        fn clear(&mut self) {}
+    }
+    impl ::buffa::json_helpers::ProtoElemJson for KeepAlive {
+        fn serialize_proto_json<S: ::serde::Serializer>(
+            v: &Self,
+            s: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::serde::Serialize::serialize(v, s)
+        }
+        fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+            d: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            <Self as ::serde::Deserialize>::deserialize(d)
+        }
+    }
+    #[doc(hidden)]
+    pub const __KEEP_ALIVE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+        type_url: "type.googleapis.com/sandboxer.agent.v1.FollowResponse.KeepAlive",
+        to_json: ::buffa::type_registry::any_to_json::<KeepAlive>,
+        from_json: ::buffa::type_registry::any_from_json::<KeepAlive>,
+        is_wkt: false,
+    };
+    #[doc(inline)]
+    pub use super::__buffa::oneof::follow_response::Event;
+    #[doc(inline)]
+    pub use super::__buffa::view::follow_response::StartedView;
+    #[doc(inline)]
+    pub use super::__buffa::view::follow_response::StartedOwnedView;
+    #[doc(inline)]
+    pub use super::__buffa::view::follow_response::GapView;
+    #[doc(inline)]
+    pub use super::__buffa::view::follow_response::GapOwnedView;
+    #[doc(inline)]
+    pub use super::__buffa::view::follow_response::OutputView;
+    #[doc(inline)]
+    pub use super::__buffa::view::follow_response::OutputOwnedView;
+    #[doc(inline)]
+    pub use super::__buffa::view::follow_response::KeepAliveView;
+    #[doc(inline)]
+    pub use super::__buffa::view::follow_response::KeepAliveOwnedView;
+    #[doc(inline)]
+    pub use super::__buffa::view::oneof::follow_response::Event as EventView;
+}
+/// A name in a directory, and what it stands for.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct Entry {
+    /// The whole path.
+    ///
+    /// Field 1: `path`
+    #[serde(
+        rename = "path",
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+    )]
+    pub path: ::buffa::bytes::Bytes,
+    /// What it is itself.
+    ///
+    /// Field 2: `kind`
+    #[serde(
+        rename = "kind",
+        with = "::buffa::json_helpers::proto_enum",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_default_enum_value"
+    )]
+    pub kind: ::buffa::EnumValue<EntryKind>,
+    /// In bytes.
+    ///
+    /// Field 3: `size`
+    #[serde(
+        rename = "size",
+        with = "::buffa::json_helpers::uint64",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+    )]
+    pub size: u64,
+    /// Permission bits.
+    ///
+    /// Field 4: `mode`
+    #[serde(
+        rename = "mode",
+        with = "::buffa::json_helpers::uint32",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u32"
+    )]
+    pub mode: u32,
+    /// User name, or number where it has none.
+    ///
+    /// Field 5: `owner`
+    #[serde(
+        rename = "owner",
+        with = "::buffa::json_helpers::proto_string",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+    )]
+    pub owner: ::buffa::alloc::string::String,
+    /// Group name, or number where it has none.
+    ///
+    /// Field 6: `group`
+    #[serde(
+        rename = "group",
+        with = "::buffa::json_helpers::proto_string",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+    )]
+    pub group: ::buffa::alloc::string::String,
+    /// When its content last changed.
+    ///
+    /// Field 7: `modified`
+    #[serde(
+        rename = "modified",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_unset_message_field"
+    )]
+    pub modified: ::buffa::MessageField<
+        ::buffa_types::google::protobuf::Timestamp,
+        ::buffa::Inline<::buffa_types::google::protobuf::Timestamp>,
+    >,
+    /// A symbolic link's target, as it is written.
+    ///
+    /// Field 8: `target`
+    #[serde(
+        rename = "target",
+        with = "::buffa::json_helpers::opt_bytes",
+        skip_serializing_if = "::core::option::Option::is_none"
+    )]
+    pub target: ::core::option::Option<::buffa::bytes::Bytes>,
+    /// What a symbolic link leads to; unspecified when it leads nowhere.
+    ///
+    /// Field 9: `target_kind`
+    #[serde(
+        rename = "targetKind",
+        alias = "target_kind",
+        with = "::buffa::json_helpers::proto_enum",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_default_enum_value"
+    )]
+    pub target_kind: ::buffa::EnumValue<EntryKind>,
+    /// Bytes on disk: fewer than `size` when the file has holes.
+    ///
+    /// Field 10: `allocated`
+    #[serde(
+        rename = "allocated",
+        with = "::buffa::json_helpers::uint64",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+    )]
+    pub allocated: u64,
+    /// Names of the file.
+    ///
+    /// Field 11: `links`
+    #[serde(
+        rename = "links",
+        with = "::buffa::json_helpers::uint64",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+    )]
+    pub links: u64,
+    /// Tells files apart, together with `device`.
+    ///
+    /// Field 12: `inode`
+    #[serde(
+        rename = "inode",
+        with = "::buffa::json_helpers::uint64",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+    )]
+    pub inode: u64,
+    /// The file system's number.
+    ///
+    /// Field 13: `device`
+    #[serde(
+        rename = "device",
+        with = "::buffa::json_helpers::uint64",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+    )]
+    pub device: u64,
+}
+impl ::core::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Entry")
+            .field("path", &self.path)
+            .field("kind", &self.kind)
+            .field("size", &self.size)
+            .field("mode", &self.mode)
+            .field("owner", &self.owner)
+            .field("group", &self.group)
+            .field("modified", &self.modified)
+            .field("target", &self.target)
+            .field("target_kind", &self.target_kind)
+            .field("allocated", &self.allocated)
+            .field("links", &self.links)
+            .field("inode", &self.inode)
+            .field("device", &self.device)
+            .finish()
+    }
+}
+impl Entry {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Entry";
+}
+impl Entry {
+    #[must_use = "with_* setters return `self` by value; assign or chain the result"]
+    #[inline]
+    ///Sets [`Self::target`] to `Some(value)`, consuming and returning `self`.
+    pub fn with_target(mut self, value: impl Into<::buffa::bytes::Bytes>) -> Self {
+        self.target = Some(value.into());
+        self
+    }
+}
+::buffa::impl_default_instance!(Entry);
+impl ::buffa::MessageName for Entry {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "Entry";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.Entry";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Entry";
+}
+impl ::buffa::Message for Entry {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.path.is_empty() {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+        }
+        {
+            let val = self.kind.to_i32();
+            if val != 0 {
+                size += 1u64 + ::buffa::types::int32_encoded_len(val) as u64;
+            }
+        }
+        if self.size != 0u64 {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(self.size) as u64;
+        }
+        if self.mode != 0u32 {
+            size += 1u64 + ::buffa::types::uint32_encoded_len(self.mode) as u64;
+        }
+        if !self.owner.is_empty() {
+            size += 1u64 + ::buffa::types::string_encoded_len(&self.owner) as u64;
+        }
+        if !self.group.is_empty() {
+            size += 1u64 + ::buffa::types::string_encoded_len(&self.group) as u64;
+        }
+        if self.modified.is_set() {
+            let __slot = __cache.reserve();
+            let inner_size = self.modified.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
+        }
+        if let Some(ref v) = self.target {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(v) as u64;
+        }
+        {
+            let val = self.target_kind.to_i32();
+            if val != 0 {
+                size += 1u64 + ::buffa::types::int32_encoded_len(val) as u64;
+            }
+        }
+        if self.allocated != 0u64 {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(self.allocated) as u64;
+        }
+        if self.links != 0u64 {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(self.links) as u64;
+        }
+        if self.inode != 0u64 {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(self.inode) as u64;
+        }
+        if self.device != 0u64 {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(self.device) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.path.is_empty() {
+            ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+        }
+        {
+            let val = self.kind.to_i32();
+            if val != 0 {
+                ::buffa::types::put_int32_field(2u32, val, buf);
+            }
+        }
+        if self.size != 0u64 {
+            ::buffa::types::put_uint64_field(3u32, self.size, buf);
+        }
+        if self.mode != 0u32 {
+            ::buffa::types::put_uint32_field(4u32, self.mode, buf);
+        }
+        if !self.owner.is_empty() {
+            ::buffa::types::put_string_field(5u32, &self.owner, buf);
+        }
+        if !self.group.is_empty() {
+            ::buffa::types::put_string_field(6u32, &self.group, buf);
+        }
+        if self.modified.is_set() {
+            ::buffa::types::put_len_delimited_header(
+                7u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            self.modified.write_to(__cache, buf);
+        }
+        if let Some(ref v) = self.target {
+            ::buffa::types::put_shared_bytes_field(8u32, v, buf);
+        }
+        {
+            let val = self.target_kind.to_i32();
+            if val != 0 {
+                ::buffa::types::put_int32_field(9u32, val, buf);
+            }
+        }
+        if self.allocated != 0u64 {
+            ::buffa::types::put_uint64_field(10u32, self.allocated, buf);
+        }
+        if self.links != 0u64 {
+            ::buffa::types::put_uint64_field(11u32, self.links, buf);
+        }
+        if self.inode != 0u64 {
+            ::buffa::types::put_uint64_field(12u32, self.inode, buf);
+        }
+        if self.device != 0u64 {
+            ::buffa::types::put_uint64_field(13u32, self.device, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.kind = ::buffa::EnumValue::from(::buffa::types::decode_int32(buf)?);
+            }
+            3u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.size = ::buffa::types::decode_uint64(buf)?;
+            }
+            4u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.mode = ::buffa::types::decode_uint32(buf)?;
+            }
+            5u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(&mut self.owner, buf)?;
+            }
+            6u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(&mut self.group, buf)?;
+            }
+            7u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::Message::merge_length_delimited(
+                    self.modified.get_or_insert_default(),
+                    buf,
+                    ctx,
+                )?;
+            }
+            8u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.target = ::core::option::Option::Some(
+                    ::buffa::types::decode_bytes_to_bytes(buf)?,
+                );
+            }
+            9u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.target_kind = ::buffa::EnumValue::from(
+                    ::buffa::types::decode_int32(buf)?,
+                );
+            }
+            10u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.allocated = ::buffa::types::decode_uint64(buf)?;
+            }
+            11u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.links = ::buffa::types::decode_uint64(buf)?;
+            }
+            12u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.inode = ::buffa::types::decode_uint64(buf)?;
+            }
+            13u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.device = ::buffa::types::decode_uint64(buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.path = ::core::default::Default::default();
+        self.kind = ::buffa::EnumValue::from(0);
+        self.size = 0u64;
+        self.mode = 0u32;
+        self.owner.clear();
+        self.group.clear();
+        self.modified = ::buffa::MessageField::none();
+        self.target = ::core::option::Option::None;
+        self.target_kind = ::buffa::EnumValue::from(0);
+        self.allocated = 0u64;
+        self.links = 0u64;
+        self.inode = 0u64;
+        self.device = 0u64;
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for Entry {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __ENTRY_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.Entry",
+    to_json: ::buffa::type_registry::any_to_json::<Entry>,
+    from_json: ::buffa::type_registry::any_from_json::<Entry>,
+    is_wkt: false,
+};
+/// Asks for one entry.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct StatRequest {
     /// Which.
     ///
     /// Field 1: `path`
     #[serde(
         rename = "path",
-        with = "::buffa::json_helpers::proto_string",
-        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
     )]
-    pub path: ::buffa::alloc::string::String,
+    pub path: ::buffa::bytes::Bytes,
 }
-impl ::core::fmt::Debug for ReadSymlinkRequest {
+impl ::core::fmt::Debug for StatRequest {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        f.debug_struct("ReadSymlinkRequest").field("path", &self.path).finish()
+        f.debug_struct("StatRequest").field("path", &self.path).finish()
     }
 }
-impl ReadSymlinkRequest {
+impl StatRequest {
     /// Protobuf type URL for this message, for use with `Any::pack` and
     /// `Any::unpack_if`.
     ///
     /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
-    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReadSymlinkRequest";
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.StatRequest";
 }
-::buffa::impl_default_instance!(ReadSymlinkRequest);
-impl ::buffa::MessageName for ReadSymlinkRequest {
+::buffa::impl_default_instance!(StatRequest);
+impl ::buffa::MessageName for StatRequest {
     const PACKAGE: &'static str = "sandboxer.agent.v1";
-    const NAME: &'static str = "ReadSymlinkRequest";
-    const FULL_NAME: &'static str = "sandboxer.agent.v1.ReadSymlinkRequest";
-    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReadSymlinkRequest";
+    const NAME: &'static str = "StatRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.StatRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.StatRequest";
 }
-impl ::buffa::Message for ReadSymlinkRequest {
+impl ::buffa::Message for StatRequest {
     /// Returns the total encoded size in bytes.
     ///
     /// Accumulates in `u64` (which cannot overflow for in-memory
@@ -1405,7 +4341,7 @@ impl ::buffa::Message for ReadSymlinkRequest {
         use ::buffa::Enumeration as _;
         let mut size = 0u64;
         if !self.path.is_empty() {
-            size += 1u64 + ::buffa::types::string_encoded_len(&self.path) as u64;
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
         }
         ::buffa::saturate_size(size)
     }
@@ -1417,7 +4353,7 @@ impl ::buffa::Message for ReadSymlinkRequest {
         #[allow(unused_imports)]
         use ::buffa::Enumeration as _;
         if !self.path.is_empty() {
-            ::buffa::types::put_string_field(1u32, &self.path, buf);
+            ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
         }
     }
     fn merge_field(
@@ -1436,7 +4372,7 @@ impl ::buffa::Message for ReadSymlinkRequest {
                     tag,
                     ::buffa::encoding::WireType::LengthDelimited,
                 )?;
-                ::buffa::types::merge_string(&mut self.path, buf)?;
+                self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
             }
             _ => {
                 ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
@@ -1445,10 +4381,10 @@ impl ::buffa::Message for ReadSymlinkRequest {
         ::core::result::Result::Ok(())
     }
     fn clear(&mut self) {
-        self.path.clear();
+        self.path = ::core::default::Default::default();
     }
 }
-impl ::buffa::json_helpers::ProtoElemJson for ReadSymlinkRequest {
+impl ::buffa::json_helpers::ProtoElemJson for StatRequest {
     fn serialize_proto_json<S: ::serde::Serializer>(
         v: &Self,
         s: S,
@@ -1462,47 +4398,46 @@ impl ::buffa::json_helpers::ProtoElemJson for ReadSymlinkRequest {
     }
 }
 #[doc(hidden)]
-pub const __READ_SYMLINK_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
-    type_url: "type.googleapis.com/sandboxer.agent.v1.ReadSymlinkRequest",
-    to_json: ::buffa::type_registry::any_to_json::<ReadSymlinkRequest>,
-    from_json: ::buffa::type_registry::any_from_json::<ReadSymlinkRequest>,
+pub const __STAT_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.StatRequest",
+    to_json: ::buffa::type_registry::any_to_json::<StatRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<StatRequest>,
     is_wkt: false,
 };
-/// The link's target.
+/// One entry.
 #[derive(Clone, PartialEq, Default)]
 #[derive(::serde::Serialize, ::serde::Deserialize)]
 #[serde(default)]
-pub struct ReadSymlinkResponse {
-    /// As it was written, not resolved.
+pub struct StatResponse {
+    /// It.
     ///
-    /// Field 1: `target`
+    /// Field 1: `entry`
     #[serde(
-        rename = "target",
-        with = "::buffa::json_helpers::proto_string",
-        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+        rename = "entry",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_unset_message_field"
     )]
-    pub target: ::buffa::alloc::string::String,
+    pub entry: ::buffa::MessageField<Entry, ::buffa::Inline<Entry>>,
 }
-impl ::core::fmt::Debug for ReadSymlinkResponse {
+impl ::core::fmt::Debug for StatResponse {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        f.debug_struct("ReadSymlinkResponse").field("target", &self.target).finish()
+        f.debug_struct("StatResponse").field("entry", &self.entry).finish()
     }
 }
-impl ReadSymlinkResponse {
+impl StatResponse {
     /// Protobuf type URL for this message, for use with `Any::pack` and
     /// `Any::unpack_if`.
     ///
     /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
-    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReadSymlinkResponse";
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.StatResponse";
 }
-::buffa::impl_default_instance!(ReadSymlinkResponse);
-impl ::buffa::MessageName for ReadSymlinkResponse {
+::buffa::impl_default_instance!(StatResponse);
+impl ::buffa::MessageName for StatResponse {
     const PACKAGE: &'static str = "sandboxer.agent.v1";
-    const NAME: &'static str = "ReadSymlinkResponse";
-    const FULL_NAME: &'static str = "sandboxer.agent.v1.ReadSymlinkResponse";
-    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReadSymlinkResponse";
+    const NAME: &'static str = "StatResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.StatResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.StatResponse";
 }
-impl ::buffa::Message for ReadSymlinkResponse {
+impl ::buffa::Message for StatResponse {
     /// Returns the total encoded size in bytes.
     ///
     /// Accumulates in `u64` (which cannot overflow for in-memory
@@ -1511,24 +4446,34 @@ impl ::buffa::Message for ReadSymlinkResponse {
     /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
     /// points reject, never a silently wrapped size.
     #[allow(clippy::let_and_return)]
-    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
         #[allow(unused_imports)]
         use ::buffa::Enumeration as _;
         let mut size = 0u64;
-        if !self.target.is_empty() {
-            size += 1u64 + ::buffa::types::string_encoded_len(&self.target) as u64;
+        if self.entry.is_set() {
+            let __slot = __cache.reserve();
+            let inner_size = self.entry.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
         }
         ::buffa::saturate_size(size)
     }
     fn write_to(
         &self,
-        _cache: &mut ::buffa::SizeCache,
+        __cache: &mut ::buffa::SizeCache,
         buf: &mut impl ::buffa::EncodeSink,
     ) {
         #[allow(unused_imports)]
         use ::buffa::Enumeration as _;
-        if !self.target.is_empty() {
-            ::buffa::types::put_string_field(1u32, &self.target, buf);
+        if self.entry.is_set() {
+            ::buffa::types::put_len_delimited_header(
+                1u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            self.entry.write_to(__cache, buf);
         }
     }
     fn merge_field(
@@ -1547,7 +4492,11 @@ impl ::buffa::Message for ReadSymlinkResponse {
                     tag,
                     ::buffa::encoding::WireType::LengthDelimited,
                 )?;
-                ::buffa::types::merge_string(&mut self.target, buf)?;
+                ::buffa::Message::merge_length_delimited(
+                    self.entry.get_or_insert_default(),
+                    buf,
+                    ctx,
+                )?;
             }
             _ => {
                 ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
@@ -1556,10 +4505,10 @@ impl ::buffa::Message for ReadSymlinkResponse {
         ::core::result::Result::Ok(())
     }
     fn clear(&mut self) {
-        self.target.clear();
+        self.entry = ::buffa::MessageField::none();
     }
 }
-impl ::buffa::json_helpers::ProtoElemJson for ReadSymlinkResponse {
+impl ::buffa::json_helpers::ProtoElemJson for StatResponse {
     fn serialize_proto_json<S: ::serde::Serializer>(
         v: &Self,
         s: S,
@@ -1573,13 +4522,867 @@ impl ::buffa::json_helpers::ProtoElemJson for ReadSymlinkResponse {
     }
 }
 #[doc(hidden)]
-pub const __READ_SYMLINK_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
-    type_url: "type.googleapis.com/sandboxer.agent.v1.ReadSymlinkResponse",
-    to_json: ::buffa::type_registry::any_to_json::<ReadSymlinkResponse>,
-    from_json: ::buffa::type_registry::any_from_json::<ReadSymlinkResponse>,
+pub const __STAT_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.StatResponse",
+    to_json: ::buffa::type_registry::any_to_json::<StatResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<StatResponse>,
     is_wkt: false,
 };
-/// Makes a link.
+/// Asks for a directory's entries.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct ListDirectoryRequest {
+    /// Which.
+    ///
+    /// Field 1: `path`
+    #[serde(
+        rename = "path",
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+    )]
+    pub path: ::buffa::bytes::Bytes,
+}
+impl ::core::fmt::Debug for ListDirectoryRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ListDirectoryRequest").field("path", &self.path).finish()
+    }
+}
+impl ListDirectoryRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListDirectoryRequest";
+}
+::buffa::impl_default_instance!(ListDirectoryRequest);
+impl ::buffa::MessageName for ListDirectoryRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ListDirectoryRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ListDirectoryRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListDirectoryRequest";
+}
+impl ::buffa::Message for ListDirectoryRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.path.is_empty() {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.path.is_empty() {
+            ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.path = ::core::default::Default::default();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for ListDirectoryRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __LIST_DIRECTORY_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ListDirectoryRequest",
+    to_json: ::buffa::type_registry::any_to_json::<ListDirectoryRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<ListDirectoryRequest>,
+    is_wkt: false,
+};
+/// Some entries.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct ListDirectoryResponse {
+    /// They.
+    ///
+    /// Field 1: `entries`
+    #[serde(
+        rename = "entries",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_vec",
+        deserialize_with = "::buffa::json_helpers::null_as_default"
+    )]
+    pub entries: ::buffa::alloc::vec::Vec<Entry>,
+}
+impl ::core::fmt::Debug for ListDirectoryResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ListDirectoryResponse").field("entries", &self.entries).finish()
+    }
+}
+impl ListDirectoryResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListDirectoryResponse";
+}
+::buffa::impl_default_instance!(ListDirectoryResponse);
+impl ::buffa::MessageName for ListDirectoryResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ListDirectoryResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ListDirectoryResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListDirectoryResponse";
+}
+impl ::buffa::Message for ListDirectoryResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        for v in &self.entries {
+            let __slot = __cache.reserve();
+            let inner_size = v.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        for v in &self.entries {
+            ::buffa::types::put_len_delimited_header(
+                1u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            v.write_to(__cache, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                let mut elem = ::core::default::Default::default();
+                ctx.register_element_memory(
+                    ::buffa::__private::element_footprint(&elem),
+                )?;
+                ::buffa::Message::merge_length_delimited(&mut elem, buf, ctx)?;
+                self.entries.push(elem);
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.entries.clear();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for ListDirectoryResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __LIST_DIRECTORY_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ListDirectoryResponse",
+    to_json: ::buffa::type_registry::any_to_json::<ListDirectoryResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<ListDirectoryResponse>,
+    is_wkt: false,
+};
+/// Makes a directory.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct MakeDirectoryRequest {
+    /// Where.
+    ///
+    /// Field 1: `path`
+    #[serde(
+        rename = "path",
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+    )]
+    pub path: ::buffa::bytes::Bytes,
+}
+impl ::core::fmt::Debug for MakeDirectoryRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("MakeDirectoryRequest").field("path", &self.path).finish()
+    }
+}
+impl MakeDirectoryRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeDirectoryRequest";
+}
+::buffa::impl_default_instance!(MakeDirectoryRequest);
+impl ::buffa::MessageName for MakeDirectoryRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "MakeDirectoryRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.MakeDirectoryRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeDirectoryRequest";
+}
+impl ::buffa::Message for MakeDirectoryRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.path.is_empty() {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.path.is_empty() {
+            ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.path = ::core::default::Default::default();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for MakeDirectoryRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __MAKE_DIRECTORY_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.MakeDirectoryRequest",
+    to_json: ::buffa::type_registry::any_to_json::<MakeDirectoryRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<MakeDirectoryRequest>,
+    is_wkt: false,
+};
+/// Made.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct MakeDirectoryResponse {}
+impl ::core::fmt::Debug for MakeDirectoryResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("MakeDirectoryResponse").finish()
+    }
+}
+impl MakeDirectoryResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeDirectoryResponse";
+}
+::buffa::impl_default_instance!(MakeDirectoryResponse);
+impl ::buffa::MessageName for MakeDirectoryResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "MakeDirectoryResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.MakeDirectoryResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeDirectoryResponse";
+}
+impl ::buffa::Message for MakeDirectoryResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let size = 0u64;
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        _buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {}
+}
+impl ::buffa::json_helpers::ProtoElemJson for MakeDirectoryResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __MAKE_DIRECTORY_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.MakeDirectoryResponse",
+    to_json: ::buffa::type_registry::any_to_json::<MakeDirectoryResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<MakeDirectoryResponse>,
+    is_wkt: false,
+};
+/// Renames an entry.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct RenameRequest {
+    /// Which.
+    ///
+    /// Field 1: `from`
+    #[serde(
+        rename = "from",
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+    )]
+    pub from: ::buffa::bytes::Bytes,
+    /// To what.
+    ///
+    /// Field 2: `to`
+    #[serde(
+        rename = "to",
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+    )]
+    pub to: ::buffa::bytes::Bytes,
+}
+impl ::core::fmt::Debug for RenameRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("RenameRequest")
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .finish()
+    }
+}
+impl RenameRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RenameRequest";
+}
+::buffa::impl_default_instance!(RenameRequest);
+impl ::buffa::MessageName for RenameRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "RenameRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.RenameRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RenameRequest";
+}
+impl ::buffa::Message for RenameRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.from.is_empty() {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.from) as u64;
+        }
+        if !self.to.is_empty() {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.to) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.from.is_empty() {
+            ::buffa::types::put_shared_bytes_field(1u32, &self.from, buf);
+        }
+        if !self.to.is_empty() {
+            ::buffa::types::put_shared_bytes_field(2u32, &self.to, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.from = ::buffa::types::decode_bytes_to_bytes(buf)?;
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.to = ::buffa::types::decode_bytes_to_bytes(buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.from = ::core::default::Default::default();
+        self.to = ::core::default::Default::default();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for RenameRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __RENAME_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.RenameRequest",
+    to_json: ::buffa::type_registry::any_to_json::<RenameRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<RenameRequest>,
+    is_wkt: false,
+};
+/// Renamed.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct RenameResponse {}
+impl ::core::fmt::Debug for RenameResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("RenameResponse").finish()
+    }
+}
+impl RenameResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RenameResponse";
+}
+::buffa::impl_default_instance!(RenameResponse);
+impl ::buffa::MessageName for RenameResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "RenameResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.RenameResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RenameResponse";
+}
+impl ::buffa::Message for RenameResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let size = 0u64;
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        _buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {}
+}
+impl ::buffa::json_helpers::ProtoElemJson for RenameResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __RENAME_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.RenameResponse",
+    to_json: ::buffa::type_registry::any_to_json::<RenameResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<RenameResponse>,
+    is_wkt: false,
+};
+/// Removes a tree.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct RemoveRequest {
+    /// Which.
+    ///
+    /// Field 1: `path`
+    #[serde(
+        rename = "path",
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+    )]
+    pub path: ::buffa::bytes::Bytes,
+}
+impl ::core::fmt::Debug for RemoveRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("RemoveRequest").field("path", &self.path).finish()
+    }
+}
+impl RemoveRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RemoveRequest";
+}
+::buffa::impl_default_instance!(RemoveRequest);
+impl ::buffa::MessageName for RemoveRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "RemoveRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.RemoveRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RemoveRequest";
+}
+impl ::buffa::Message for RemoveRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.path.is_empty() {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.path.is_empty() {
+            ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.path = ::core::default::Default::default();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for RemoveRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __REMOVE_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.RemoveRequest",
+    to_json: ::buffa::type_registry::any_to_json::<RemoveRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<RemoveRequest>,
+    is_wkt: false,
+};
+/// Removed.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct RemoveResponse {}
+impl ::core::fmt::Debug for RemoveResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("RemoveResponse").finish()
+    }
+}
+impl RemoveResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RemoveResponse";
+}
+::buffa::impl_default_instance!(RemoveResponse);
+impl ::buffa::MessageName for RemoveResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "RemoveResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.RemoveResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RemoveResponse";
+}
+impl ::buffa::Message for RemoveResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let size = 0u64;
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        _buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {}
+}
+impl ::buffa::json_helpers::ProtoElemJson for RemoveResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __REMOVE_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.RemoveResponse",
+    to_json: ::buffa::type_registry::any_to_json::<RemoveResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<RemoveResponse>,
+    is_wkt: false,
+};
+/// Makes a symbolic link.
 #[derive(Clone, PartialEq, Default)]
 #[derive(::serde::Serialize, ::serde::Deserialize)]
 #[serde(default)]
@@ -1589,19 +5392,19 @@ pub struct MakeSymlinkRequest {
     /// Field 1: `path`
     #[serde(
         rename = "path",
-        with = "::buffa::json_helpers::proto_string",
-        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
     )]
-    pub path: ::buffa::alloc::string::String,
+    pub path: ::buffa::bytes::Bytes,
     /// What it points to, written as given.
     ///
     /// Field 2: `target`
     #[serde(
         rename = "target",
-        with = "::buffa::json_helpers::proto_string",
-        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
     )]
-    pub target: ::buffa::alloc::string::String,
+    pub target: ::buffa::bytes::Bytes,
 }
 impl ::core::fmt::Debug for MakeSymlinkRequest {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -1639,10 +5442,10 @@ impl ::buffa::Message for MakeSymlinkRequest {
         use ::buffa::Enumeration as _;
         let mut size = 0u64;
         if !self.path.is_empty() {
-            size += 1u64 + ::buffa::types::string_encoded_len(&self.path) as u64;
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
         }
         if !self.target.is_empty() {
-            size += 1u64 + ::buffa::types::string_encoded_len(&self.target) as u64;
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.target) as u64;
         }
         ::buffa::saturate_size(size)
     }
@@ -1654,10 +5457,10 @@ impl ::buffa::Message for MakeSymlinkRequest {
         #[allow(unused_imports)]
         use ::buffa::Enumeration as _;
         if !self.path.is_empty() {
-            ::buffa::types::put_string_field(1u32, &self.path, buf);
+            ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
         }
         if !self.target.is_empty() {
-            ::buffa::types::put_string_field(2u32, &self.target, buf);
+            ::buffa::types::put_shared_bytes_field(2u32, &self.target, buf);
         }
     }
     fn merge_field(
@@ -1676,14 +5479,14 @@ impl ::buffa::Message for MakeSymlinkRequest {
                     tag,
                     ::buffa::encoding::WireType::LengthDelimited,
                 )?;
-                ::buffa::types::merge_string(&mut self.path, buf)?;
+                self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
             }
             2u32 => {
                 ::buffa::encoding::check_wire_type(
                     tag,
                     ::buffa::encoding::WireType::LengthDelimited,
                 )?;
-                ::buffa::types::merge_string(&mut self.target, buf)?;
+                self.target = ::buffa::types::decode_bytes_to_bytes(buf)?;
             }
             _ => {
                 ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
@@ -1692,8 +5495,8 @@ impl ::buffa::Message for MakeSymlinkRequest {
         ::core::result::Result::Ok(())
     }
     fn clear(&mut self) {
-        self.path.clear();
-        self.target.clear();
+        self.path = ::core::default::Default::default();
+        self.target = ::core::default::Default::default();
     }
 }
 impl ::buffa::json_helpers::ProtoElemJson for MakeSymlinkRequest {
@@ -1802,6 +5605,229 @@ pub const __MAKE_SYMLINK_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry
     from_json: ::buffa::type_registry::any_from_json::<MakeSymlinkResponse>,
     is_wkt: false,
 };
+/// Makes a hard link.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct MakeHardLinkRequest {
+    /// Where.
+    ///
+    /// Field 1: `path`
+    #[serde(
+        rename = "path",
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+    )]
+    pub path: ::buffa::bytes::Bytes,
+    /// The file that gets one more name; a link is not followed.
+    ///
+    /// Field 2: `existing`
+    #[serde(
+        rename = "existing",
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+    )]
+    pub existing: ::buffa::bytes::Bytes,
+}
+impl ::core::fmt::Debug for MakeHardLinkRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("MakeHardLinkRequest")
+            .field("path", &self.path)
+            .field("existing", &self.existing)
+            .finish()
+    }
+}
+impl MakeHardLinkRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeHardLinkRequest";
+}
+::buffa::impl_default_instance!(MakeHardLinkRequest);
+impl ::buffa::MessageName for MakeHardLinkRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "MakeHardLinkRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.MakeHardLinkRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeHardLinkRequest";
+}
+impl ::buffa::Message for MakeHardLinkRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.path.is_empty() {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+        }
+        if !self.existing.is_empty() {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.existing) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.path.is_empty() {
+            ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+        }
+        if !self.existing.is_empty() {
+            ::buffa::types::put_shared_bytes_field(2u32, &self.existing, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.existing = ::buffa::types::decode_bytes_to_bytes(buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.path = ::core::default::Default::default();
+        self.existing = ::core::default::Default::default();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for MakeHardLinkRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __MAKE_HARD_LINK_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.MakeHardLinkRequest",
+    to_json: ::buffa::type_registry::any_to_json::<MakeHardLinkRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<MakeHardLinkRequest>,
+    is_wkt: false,
+};
+/// Made.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct MakeHardLinkResponse {}
+impl ::core::fmt::Debug for MakeHardLinkResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("MakeHardLinkResponse").finish()
+    }
+}
+impl MakeHardLinkResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeHardLinkResponse";
+}
+::buffa::impl_default_instance!(MakeHardLinkResponse);
+impl ::buffa::MessageName for MakeHardLinkResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "MakeHardLinkResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.MakeHardLinkResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeHardLinkResponse";
+}
+impl ::buffa::Message for MakeHardLinkResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let size = 0u64;
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        _buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {}
+}
+impl ::buffa::json_helpers::ProtoElemJson for MakeHardLinkResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __MAKE_HARD_LINK_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.MakeHardLinkResponse",
+    to_json: ::buffa::type_registry::any_to_json::<MakeHardLinkResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<MakeHardLinkResponse>,
+    is_wkt: false,
+};
 /// Sets permission bits.
 #[derive(Clone, PartialEq, Default)]
 #[derive(::serde::Serialize, ::serde::Deserialize)]
@@ -1812,10 +5838,10 @@ pub struct SetModeRequest {
     /// Field 1: `path`
     #[serde(
         rename = "path",
-        with = "::buffa::json_helpers::proto_string",
-        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
     )]
-    pub path: ::buffa::alloc::string::String,
+    pub path: ::buffa::bytes::Bytes,
     /// The new bits, at most 07777.
     ///
     /// Field 2: `mode`
@@ -1862,7 +5888,7 @@ impl ::buffa::Message for SetModeRequest {
         use ::buffa::Enumeration as _;
         let mut size = 0u64;
         if !self.path.is_empty() {
-            size += 1u64 + ::buffa::types::string_encoded_len(&self.path) as u64;
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
         }
         if self.mode != 0u32 {
             size += 1u64 + ::buffa::types::uint32_encoded_len(self.mode) as u64;
@@ -1877,7 +5903,7 @@ impl ::buffa::Message for SetModeRequest {
         #[allow(unused_imports)]
         use ::buffa::Enumeration as _;
         if !self.path.is_empty() {
-            ::buffa::types::put_string_field(1u32, &self.path, buf);
+            ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
         }
         if self.mode != 0u32 {
             ::buffa::types::put_uint32_field(2u32, self.mode, buf);
@@ -1899,7 +5925,7 @@ impl ::buffa::Message for SetModeRequest {
                     tag,
                     ::buffa::encoding::WireType::LengthDelimited,
                 )?;
-                ::buffa::types::merge_string(&mut self.path, buf)?;
+                self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
             }
             2u32 => {
                 ::buffa::encoding::check_wire_type(
@@ -1915,7 +5941,7 @@ impl ::buffa::Message for SetModeRequest {
         ::core::result::Result::Ok(())
     }
     fn clear(&mut self) {
-        self.path.clear();
+        self.path = ::core::default::Default::default();
         self.mode = 0u32;
     }
 }
@@ -2023,6 +6049,2208 @@ pub const __SET_MODE_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = :
     type_url: "type.googleapis.com/sandboxer.agent.v1.SetModeResponse",
     to_json: ::buffa::type_registry::any_to_json::<SetModeResponse>,
     from_json: ::buffa::type_registry::any_from_json::<SetModeResponse>,
+    is_wkt: false,
+};
+/// Watches a directory.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct WatchRequest {
+    /// Which.
+    ///
+    /// Field 1: `path`
+    #[serde(
+        rename = "path",
+        with = "::buffa::json_helpers::bytes",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+    )]
+    pub path: ::buffa::bytes::Bytes,
+    /// Whether the directories below it are watched too.
+    ///
+    /// Field 2: `recursive`
+    #[serde(
+        rename = "recursive",
+        with = "::buffa::json_helpers::proto_bool",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_false"
+    )]
+    pub recursive: bool,
+}
+impl ::core::fmt::Debug for WatchRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("WatchRequest")
+            .field("path", &self.path)
+            .field("recursive", &self.recursive)
+            .finish()
+    }
+}
+impl WatchRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchRequest";
+}
+::buffa::impl_default_instance!(WatchRequest);
+impl ::buffa::MessageName for WatchRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "WatchRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchRequest";
+}
+impl ::buffa::Message for WatchRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.path.is_empty() {
+            size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+        }
+        if self.recursive {
+            size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.path.is_empty() {
+            ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+        }
+        if self.recursive {
+            ::buffa::types::put_bool_field(2u32, self.recursive, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.recursive = ::buffa::types::decode_bool(buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.path = ::core::default::Default::default();
+        self.recursive = false;
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for WatchRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __WATCH_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.WatchRequest",
+    to_json: ::buffa::type_registry::any_to_json::<WatchRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<WatchRequest>,
+    is_wkt: false,
+};
+/// What happened.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize)]
+#[serde(default)]
+pub struct WatchResponse {
+    #[serde(flatten)]
+    pub event: ::core::option::Option<__buffa::oneof::watch_response::Event>,
+}
+impl ::core::fmt::Debug for WatchResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("WatchResponse").field("event", &self.event).finish()
+    }
+}
+impl WatchResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse";
+}
+::buffa::impl_default_instance!(WatchResponse);
+impl ::buffa::MessageName for WatchResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "WatchResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse";
+}
+impl ::buffa::Message for WatchResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if let ::core::option::Option::Some(ref v) = self.event {
+            match v {
+                __buffa::oneof::watch_response::Event::Watching(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+                __buffa::oneof::watch_response::Event::Change(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+                __buffa::oneof::watch_response::Event::Overflow(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+                __buffa::oneof::watch_response::Event::KeepAlive(x) => {
+                    let __slot = __cache.reserve();
+                    let inner = x.compute_size(__cache);
+                    __cache.set(__slot, inner);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                            + inner as u64;
+                }
+            }
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if let ::core::option::Option::Some(ref v) = self.event {
+            match v {
+                __buffa::oneof::watch_response::Event::Watching(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        1u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+                __buffa::oneof::watch_response::Event::Change(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        2u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+                __buffa::oneof::watch_response::Event::Overflow(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        3u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+                __buffa::oneof::watch_response::Event::KeepAlive(x) => {
+                    ::buffa::types::put_len_delimited_header(
+                        4u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    x.write_to(__cache, buf);
+                }
+            }
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::watch_response::Event::Watching(ref mut existing),
+                ) = self.event
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.event = ::core::option::Option::Some(
+                        __buffa::oneof::watch_response::Event::Watching(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::watch_response::Event::Change(ref mut existing),
+                ) = self.event
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.event = ::core::option::Option::Some(
+                        __buffa::oneof::watch_response::Event::Change(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            3u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::watch_response::Event::Overflow(ref mut existing),
+                ) = self.event
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.event = ::core::option::Option::Some(
+                        __buffa::oneof::watch_response::Event::Overflow(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            4u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                if let ::core::option::Option::Some(
+                    __buffa::oneof::watch_response::Event::KeepAlive(ref mut existing),
+                ) = self.event
+                {
+                    ::buffa::Message::merge_length_delimited(&mut **existing, buf, ctx)?;
+                } else {
+                    let mut val = ::core::default::Default::default();
+                    ::buffa::Message::merge_length_delimited(&mut val, buf, ctx)?;
+                    self.event = ::core::option::Option::Some(
+                        __buffa::oneof::watch_response::Event::KeepAlive(
+                            ::buffa::alloc::boxed::Box::new(val),
+                        ),
+                    );
+                }
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.event = ::core::option::Option::None;
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for WatchResponse {
+    fn deserialize<D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        struct _V;
+        impl<'de> ::serde::de::Visitor<'de> for _V {
+            type Value = WatchResponse;
+            fn expecting(
+                &self,
+                f: &mut ::core::fmt::Formatter<'_>,
+            ) -> ::core::fmt::Result {
+                f.write_str("struct WatchResponse")
+            }
+            #[allow(clippy::field_reassign_with_default)]
+            fn visit_map<A: ::serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> ::core::result::Result<WatchResponse, A::Error> {
+                let mut __oneof_event: ::core::option::Option<
+                    __buffa::oneof::watch_response::Event,
+                > = None;
+                while let Some(key) = map.next_key::<::buffa::alloc::string::String>()? {
+                    match key.as_str() {
+                        "watching" => {
+                            let v: ::core::option::Option<watch_response::Watching> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
+                                            watch_response::Watching,
+                                        >::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_event.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'event'",
+                                        ),
+                                    );
+                                }
+                                __oneof_event = Some(
+                                    __buffa::oneof::watch_response::Event::Watching(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        "change" => {
+                            let v: ::core::option::Option<watch_response::Change> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
+                                            watch_response::Change,
+                                        >::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_event.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'event'",
+                                        ),
+                                    );
+                                }
+                                __oneof_event = Some(
+                                    __buffa::oneof::watch_response::Event::Change(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        "overflow" => {
+                            let v: ::core::option::Option<watch_response::Overflow> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
+                                            watch_response::Overflow,
+                                        >::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_event.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'event'",
+                                        ),
+                                    );
+                                }
+                                __oneof_event = Some(
+                                    __buffa::oneof::watch_response::Event::Overflow(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        "keepAlive" | "keep_alive" => {
+                            let v: ::core::option::Option<watch_response::KeepAlive> = map
+                                .next_value_seed(
+                                    ::buffa::json_helpers::NullableDeserializeSeed(
+                                        ::buffa::json_helpers::DefaultDeserializeSeed::<
+                                            watch_response::KeepAlive,
+                                        >::new(),
+                                    ),
+                                )?;
+                            if let Some(v) = v {
+                                if __oneof_event.is_some() {
+                                    return Err(
+                                        ::serde::de::Error::custom(
+                                            "multiple oneof fields set for 'event'",
+                                        ),
+                                    );
+                                }
+                                __oneof_event = Some(
+                                    __buffa::oneof::watch_response::Event::KeepAlive(
+                                        ::buffa::alloc::boxed::Box::new(v),
+                                    ),
+                                );
+                            }
+                        }
+                        _ => {
+                            map.next_value::<::serde::de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                let mut __r = <WatchResponse as ::core::default::Default>::default();
+                __r.event = __oneof_event;
+                Ok(__r)
+            }
+        }
+        d.deserialize_map(_V)
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for WatchResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __WATCH_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.WatchResponse",
+    to_json: ::buffa::type_registry::any_to_json::<WatchResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<WatchResponse>,
+    is_wkt: false,
+};
+pub mod watch_response {
+    #[allow(unused_imports)]
+    use super::*;
+    /// The directory is watched.
+    #[derive(Clone, PartialEq, Default)]
+    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    #[serde(default)]
+    pub struct Watching {}
+    impl ::core::fmt::Debug for Watching {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("Watching").finish()
+        }
+    }
+    impl Watching {
+        /// Protobuf type URL for this message, for use with `Any::pack` and
+        /// `Any::unpack_if`.
+        ///
+        /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+        pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Watching";
+    }
+    ::buffa::impl_default_instance!(Watching);
+    impl ::buffa::MessageName for Watching {
+        const PACKAGE: &'static str = "sandboxer.agent.v1";
+        const NAME: &'static str = "WatchResponse.Watching";
+        const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse.Watching";
+        const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Watching";
+    }
+    impl ::buffa::Message for Watching {
+        /// Returns the total encoded size in bytes.
+        ///
+        /// Accumulates in `u64` (which cannot overflow for in-memory
+        /// data) and saturates to `u32` at return, so a message whose
+        /// encoded size exceeds the 2 GiB protobuf limit yields a value
+        /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+        /// points reject, never a silently wrapped size.
+        #[allow(clippy::let_and_return)]
+        fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            let size = 0u64;
+            ::buffa::saturate_size(size)
+        }
+        fn write_to(
+            &self,
+            _cache: &mut ::buffa::SizeCache,
+            _buf: &mut impl ::buffa::EncodeSink,
+        ) {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+        }
+        fn merge_field(
+            &mut self,
+            tag: ::buffa::encoding::Tag,
+            buf: &mut impl ::buffa::bytes::Buf,
+            ctx: ::buffa::DecodeContext<'_>,
+        ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+            #[allow(unused_imports)]
+            use ::buffa::bytes::Buf as _;
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            match tag.field_number() {
+                _ => {
+                    ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+                }
+            }
+            ::core::result::Result::Ok(())
+        }
+        fn clear(&mut self) {}
+    }
+    impl ::buffa::json_helpers::ProtoElemJson for Watching {
+        fn serialize_proto_json<S: ::serde::Serializer>(
+            v: &Self,
+            s: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::serde::Serialize::serialize(v, s)
+        }
+        fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+            d: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            <Self as ::serde::Deserialize>::deserialize(d)
+        }
+    }
+    #[doc(hidden)]
+    pub const __WATCHING_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+        type_url: "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Watching",
+        to_json: ::buffa::type_registry::any_to_json::<Watching>,
+        from_json: ::buffa::type_registry::any_from_json::<Watching>,
+        is_wkt: false,
+    };
+    /// Something happened to an entry.
+    #[derive(Clone, PartialEq, Default)]
+    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    #[serde(default)]
+    pub struct Change {
+        /// Relative to the watched directory.
+        ///
+        /// Field 1: `path`
+        #[serde(
+            rename = "path",
+            with = "::buffa::json_helpers::bytes",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_bytes"
+        )]
+        pub path: ::buffa::bytes::Bytes,
+        /// What.
+        ///
+        /// Field 2: `kind`
+        #[serde(
+            rename = "kind",
+            with = "::buffa::json_helpers::proto_enum",
+            skip_serializing_if = "::buffa::json_helpers::skip_if::is_default_enum_value"
+        )]
+        pub kind: ::buffa::EnumValue<super::ChangeKind>,
+    }
+    impl ::core::fmt::Debug for Change {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("Change")
+                .field("path", &self.path)
+                .field("kind", &self.kind)
+                .finish()
+        }
+    }
+    impl Change {
+        /// Protobuf type URL for this message, for use with `Any::pack` and
+        /// `Any::unpack_if`.
+        ///
+        /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+        pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Change";
+    }
+    ::buffa::impl_default_instance!(Change);
+    impl ::buffa::MessageName for Change {
+        const PACKAGE: &'static str = "sandboxer.agent.v1";
+        const NAME: &'static str = "WatchResponse.Change";
+        const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse.Change";
+        const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Change";
+    }
+    impl ::buffa::Message for Change {
+        /// Returns the total encoded size in bytes.
+        ///
+        /// Accumulates in `u64` (which cannot overflow for in-memory
+        /// data) and saturates to `u32` at return, so a message whose
+        /// encoded size exceeds the 2 GiB protobuf limit yields a value
+        /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+        /// points reject, never a silently wrapped size.
+        #[allow(clippy::let_and_return)]
+        fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            let mut size = 0u64;
+            if !self.path.is_empty() {
+                size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+            }
+            {
+                let val = self.kind.to_i32();
+                if val != 0 {
+                    size += 1u64 + ::buffa::types::int32_encoded_len(val) as u64;
+                }
+            }
+            ::buffa::saturate_size(size)
+        }
+        fn write_to(
+            &self,
+            _cache: &mut ::buffa::SizeCache,
+            buf: &mut impl ::buffa::EncodeSink,
+        ) {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            if !self.path.is_empty() {
+                ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+            }
+            {
+                let val = self.kind.to_i32();
+                if val != 0 {
+                    ::buffa::types::put_int32_field(2u32, val, buf);
+                }
+            }
+        }
+        fn merge_field(
+            &mut self,
+            tag: ::buffa::encoding::Tag,
+            buf: &mut impl ::buffa::bytes::Buf,
+            ctx: ::buffa::DecodeContext<'_>,
+        ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+            #[allow(unused_imports)]
+            use ::buffa::bytes::Buf as _;
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            match tag.field_number() {
+                1u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::LengthDelimited,
+                    )?;
+                    self.path = ::buffa::types::decode_bytes_to_bytes(buf)?;
+                }
+                2u32 => {
+                    ::buffa::encoding::check_wire_type(
+                        tag,
+                        ::buffa::encoding::WireType::Varint,
+                    )?;
+                    self.kind = ::buffa::EnumValue::from(
+                        ::buffa::types::decode_int32(buf)?,
+                    );
+                }
+                _ => {
+                    ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+                }
+            }
+            ::core::result::Result::Ok(())
+        }
+        fn clear(&mut self) {
+            self.path = ::core::default::Default::default();
+            self.kind = ::buffa::EnumValue::from(0);
+        }
+    }
+    impl ::buffa::json_helpers::ProtoElemJson for Change {
+        fn serialize_proto_json<S: ::serde::Serializer>(
+            v: &Self,
+            s: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::serde::Serialize::serialize(v, s)
+        }
+        fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+            d: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            <Self as ::serde::Deserialize>::deserialize(d)
+        }
+    }
+    #[doc(hidden)]
+    pub const __CHANGE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+        type_url: "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Change",
+        to_json: ::buffa::type_registry::any_to_json::<Change>,
+        from_json: ::buffa::type_registry::any_from_json::<Change>,
+        is_wkt: false,
+    };
+    /// Changes were lost.
+    #[derive(Clone, PartialEq, Default)]
+    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    #[serde(default)]
+    pub struct Overflow {}
+    impl ::core::fmt::Debug for Overflow {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("Overflow").finish()
+        }
+    }
+    impl Overflow {
+        /// Protobuf type URL for this message, for use with `Any::pack` and
+        /// `Any::unpack_if`.
+        ///
+        /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+        pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Overflow";
+    }
+    ::buffa::impl_default_instance!(Overflow);
+    impl ::buffa::MessageName for Overflow {
+        const PACKAGE: &'static str = "sandboxer.agent.v1";
+        const NAME: &'static str = "WatchResponse.Overflow";
+        const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse.Overflow";
+        const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Overflow";
+    }
+    impl ::buffa::Message for Overflow {
+        /// Returns the total encoded size in bytes.
+        ///
+        /// Accumulates in `u64` (which cannot overflow for in-memory
+        /// data) and saturates to `u32` at return, so a message whose
+        /// encoded size exceeds the 2 GiB protobuf limit yields a value
+        /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+        /// points reject, never a silently wrapped size.
+        #[allow(clippy::let_and_return)]
+        fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            let size = 0u64;
+            ::buffa::saturate_size(size)
+        }
+        fn write_to(
+            &self,
+            _cache: &mut ::buffa::SizeCache,
+            _buf: &mut impl ::buffa::EncodeSink,
+        ) {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+        }
+        fn merge_field(
+            &mut self,
+            tag: ::buffa::encoding::Tag,
+            buf: &mut impl ::buffa::bytes::Buf,
+            ctx: ::buffa::DecodeContext<'_>,
+        ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+            #[allow(unused_imports)]
+            use ::buffa::bytes::Buf as _;
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            match tag.field_number() {
+                _ => {
+                    ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+                }
+            }
+            ::core::result::Result::Ok(())
+        }
+        fn clear(&mut self) {}
+    }
+    impl ::buffa::json_helpers::ProtoElemJson for Overflow {
+        fn serialize_proto_json<S: ::serde::Serializer>(
+            v: &Self,
+            s: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::serde::Serialize::serialize(v, s)
+        }
+        fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+            d: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            <Self as ::serde::Deserialize>::deserialize(d)
+        }
+    }
+    #[doc(hidden)]
+    pub const __OVERFLOW_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+        type_url: "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Overflow",
+        to_json: ::buffa::type_registry::any_to_json::<Overflow>,
+        from_json: ::buffa::type_registry::any_from_json::<Overflow>,
+        is_wkt: false,
+    };
+    /// Nothing happened for a while.
+    #[derive(Clone, PartialEq, Default)]
+    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    #[serde(default)]
+    pub struct KeepAlive {}
+    impl ::core::fmt::Debug for KeepAlive {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("KeepAlive").finish()
+        }
+    }
+    impl KeepAlive {
+        /// Protobuf type URL for this message, for use with `Any::pack` and
+        /// `Any::unpack_if`.
+        ///
+        /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+        pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.KeepAlive";
+    }
+    ::buffa::impl_default_instance!(KeepAlive);
+    impl ::buffa::MessageName for KeepAlive {
+        const PACKAGE: &'static str = "sandboxer.agent.v1";
+        const NAME: &'static str = "WatchResponse.KeepAlive";
+        const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse.KeepAlive";
+        const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.KeepAlive";
+    }
+    impl ::buffa::Message for KeepAlive {
+        /// Returns the total encoded size in bytes.
+        ///
+        /// Accumulates in `u64` (which cannot overflow for in-memory
+        /// data) and saturates to `u32` at return, so a message whose
+        /// encoded size exceeds the 2 GiB protobuf limit yields a value
+        /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+        /// points reject, never a silently wrapped size.
+        #[allow(clippy::let_and_return)]
+        fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            let size = 0u64;
+            ::buffa::saturate_size(size)
+        }
+        fn write_to(
+            &self,
+            _cache: &mut ::buffa::SizeCache,
+            _buf: &mut impl ::buffa::EncodeSink,
+        ) {
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+        }
+        fn merge_field(
+            &mut self,
+            tag: ::buffa::encoding::Tag,
+            buf: &mut impl ::buffa::bytes::Buf,
+            ctx: ::buffa::DecodeContext<'_>,
+        ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+            #[allow(unused_imports)]
+            use ::buffa::bytes::Buf as _;
+            #[allow(unused_imports)]
+            use ::buffa::Enumeration as _;
+            match tag.field_number() {
+                _ => {
+                    ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+                }
+            }
+            ::core::result::Result::Ok(())
+        }
+        fn clear(&mut self) {}
+    }
+    impl ::buffa::json_helpers::ProtoElemJson for KeepAlive {
+        fn serialize_proto_json<S: ::serde::Serializer>(
+            v: &Self,
+            s: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::serde::Serialize::serialize(v, s)
+        }
+        fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+            d: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            <Self as ::serde::Deserialize>::deserialize(d)
+        }
+    }
+    #[doc(hidden)]
+    pub const __KEEP_ALIVE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+        type_url: "type.googleapis.com/sandboxer.agent.v1.WatchResponse.KeepAlive",
+        to_json: ::buffa::type_registry::any_to_json::<KeepAlive>,
+        from_json: ::buffa::type_registry::any_from_json::<KeepAlive>,
+        is_wkt: false,
+    };
+    #[doc(inline)]
+    pub use super::__buffa::oneof::watch_response::Event;
+    #[doc(inline)]
+    pub use super::__buffa::view::watch_response::WatchingView;
+    #[doc(inline)]
+    pub use super::__buffa::view::watch_response::WatchingOwnedView;
+    #[doc(inline)]
+    pub use super::__buffa::view::watch_response::ChangeView;
+    #[doc(inline)]
+    pub use super::__buffa::view::watch_response::ChangeOwnedView;
+    #[doc(inline)]
+    pub use super::__buffa::view::watch_response::OverflowView;
+    #[doc(inline)]
+    pub use super::__buffa::view::watch_response::OverflowOwnedView;
+    #[doc(inline)]
+    pub use super::__buffa::view::watch_response::KeepAliveView;
+    #[doc(inline)]
+    pub use super::__buffa::view::watch_response::KeepAliveOwnedView;
+    #[doc(inline)]
+    pub use super::__buffa::view::oneof::watch_response::Event as EventView;
+}
+/// Asks for listening ports.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct ListPortsRequest {}
+impl ::core::fmt::Debug for ListPortsRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ListPortsRequest").finish()
+    }
+}
+impl ListPortsRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListPortsRequest";
+}
+::buffa::impl_default_instance!(ListPortsRequest);
+impl ::buffa::MessageName for ListPortsRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ListPortsRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ListPortsRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListPortsRequest";
+}
+impl ::buffa::Message for ListPortsRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let size = 0u64;
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        _buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {}
+}
+impl ::buffa::json_helpers::ProtoElemJson for ListPortsRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __LIST_PORTS_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ListPortsRequest",
+    to_json: ::buffa::type_registry::any_to_json::<ListPortsRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<ListPortsRequest>,
+    is_wkt: false,
+};
+/// The listening ports.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct ListPortsResponse {
+    /// By number.
+    ///
+    /// Field 1: `ports`
+    #[serde(
+        rename = "ports",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_vec",
+        deserialize_with = "::buffa::json_helpers::null_as_default"
+    )]
+    pub ports: ::buffa::alloc::vec::Vec<Port>,
+}
+impl ::core::fmt::Debug for ListPortsResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ListPortsResponse").field("ports", &self.ports).finish()
+    }
+}
+impl ListPortsResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListPortsResponse";
+}
+::buffa::impl_default_instance!(ListPortsResponse);
+impl ::buffa::MessageName for ListPortsResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ListPortsResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ListPortsResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListPortsResponse";
+}
+impl ::buffa::Message for ListPortsResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        for v in &self.ports {
+            let __slot = __cache.reserve();
+            let inner_size = v.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        for v in &self.ports {
+            ::buffa::types::put_len_delimited_header(
+                1u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            v.write_to(__cache, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                let mut elem = ::core::default::Default::default();
+                ctx.register_element_memory(
+                    ::buffa::__private::element_footprint(&elem),
+                )?;
+                ::buffa::Message::merge_length_delimited(&mut elem, buf, ctx)?;
+                self.ports.push(elem);
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.ports.clear();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for ListPortsResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __LIST_PORTS_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ListPortsResponse",
+    to_json: ::buffa::type_registry::any_to_json::<ListPortsResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<ListPortsResponse>,
+    is_wkt: false,
+};
+/// A TCP port that is listened on.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct Port {
+    /// Its number.
+    ///
+    /// Field 1: `port`
+    #[serde(
+        rename = "port",
+        with = "::buffa::json_helpers::uint32",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u32"
+    )]
+    pub port: u32,
+    /// The local address it is bound to.
+    ///
+    /// Field 2: `address`
+    #[serde(
+        rename = "address",
+        with = "::buffa::json_helpers::proto_string",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+    )]
+    pub address: ::buffa::alloc::string::String,
+    /// The user who listens, or the number where it has no name.
+    ///
+    /// Field 3: `owner`
+    #[serde(
+        rename = "owner",
+        with = "::buffa::json_helpers::proto_string",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+    )]
+    pub owner: ::buffa::alloc::string::String,
+}
+impl ::core::fmt::Debug for Port {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Port")
+            .field("port", &self.port)
+            .field("address", &self.address)
+            .field("owner", &self.owner)
+            .finish()
+    }
+}
+impl Port {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Port";
+}
+::buffa::impl_default_instance!(Port);
+impl ::buffa::MessageName for Port {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "Port";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.Port";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Port";
+}
+impl ::buffa::Message for Port {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if self.port != 0u32 {
+            size += 1u64 + ::buffa::types::uint32_encoded_len(self.port) as u64;
+        }
+        if !self.address.is_empty() {
+            size += 1u64 + ::buffa::types::string_encoded_len(&self.address) as u64;
+        }
+        if !self.owner.is_empty() {
+            size += 1u64 + ::buffa::types::string_encoded_len(&self.owner) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if self.port != 0u32 {
+            ::buffa::types::put_uint32_field(1u32, self.port, buf);
+        }
+        if !self.address.is_empty() {
+            ::buffa::types::put_string_field(2u32, &self.address, buf);
+        }
+        if !self.owner.is_empty() {
+            ::buffa::types::put_string_field(3u32, &self.owner, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.port = ::buffa::types::decode_uint32(buf)?;
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(&mut self.address, buf)?;
+            }
+            3u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(&mut self.owner, buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.port = 0u32;
+        self.address.clear();
+        self.owner.clear();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for Port {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __PORT_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.Port",
+    to_json: ::buffa::type_registry::any_to_json::<Port>,
+    from_json: ::buffa::type_registry::any_from_json::<Port>,
+    is_wkt: false,
+};
+/// Places or renews a lease.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct SetLeaseRequest {
+    /// Its name: what it is held for.
+    ///
+    /// Field 1: `name`
+    #[serde(
+        rename = "name",
+        with = "::buffa::json_helpers::proto_string",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+    )]
+    pub name: ::buffa::alloc::string::String,
+    /// How long it lasts from now, in milliseconds of time that also passes
+    /// while the machine sleeps.
+    ///
+    /// Field 2: `ttl_ms`
+    #[serde(
+        rename = "ttlMs",
+        alias = "ttl_ms",
+        with = "::buffa::json_helpers::uint64",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+    )]
+    pub ttl_ms: u64,
+    /// The command, by its arguments, that removes what the lease is held for.
+    /// None: only the commands under the lease are killed.
+    ///
+    /// Field 3: `expire`
+    #[serde(
+        rename = "expire",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_vec",
+        deserialize_with = "::buffa::json_helpers::null_as_default"
+    )]
+    pub expire: ::buffa::alloc::vec::Vec<::buffa::alloc::string::String>,
+}
+impl ::core::fmt::Debug for SetLeaseRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SetLeaseRequest")
+            .field("name", &self.name)
+            .field("ttl_ms", &self.ttl_ms)
+            .field("expire", &self.expire)
+            .finish()
+    }
+}
+impl SetLeaseRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.SetLeaseRequest";
+}
+::buffa::impl_default_instance!(SetLeaseRequest);
+impl ::buffa::MessageName for SetLeaseRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "SetLeaseRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.SetLeaseRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.SetLeaseRequest";
+}
+impl ::buffa::Message for SetLeaseRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.name.is_empty() {
+            size += 1u64 + ::buffa::types::string_encoded_len(&self.name) as u64;
+        }
+        if self.ttl_ms != 0u64 {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(self.ttl_ms) as u64;
+        }
+        for v in &self.expire {
+            size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.name.is_empty() {
+            ::buffa::types::put_string_field(1u32, &self.name, buf);
+        }
+        if self.ttl_ms != 0u64 {
+            ::buffa::types::put_uint64_field(2u32, self.ttl_ms, buf);
+        }
+        for v in &self.expire {
+            ::buffa::types::put_string_field(3u32, v, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(&mut self.name, buf)?;
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.ttl_ms = ::buffa::types::decode_uint64(buf)?;
+            }
+            3u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                let __elem = ::buffa::types::decode_string(buf)?;
+                ctx.register_element_memory(
+                    ::buffa::__private::element_footprint(&__elem),
+                )?;
+                self.expire.push(__elem);
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.name.clear();
+        self.ttl_ms = 0u64;
+        self.expire.clear();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for SetLeaseRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __SET_LEASE_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.SetLeaseRequest",
+    to_json: ::buffa::type_registry::any_to_json::<SetLeaseRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<SetLeaseRequest>,
+    is_wkt: false,
+};
+/// It stands.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct SetLeaseResponse {}
+impl ::core::fmt::Debug for SetLeaseResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SetLeaseResponse").finish()
+    }
+}
+impl SetLeaseResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.SetLeaseResponse";
+}
+::buffa::impl_default_instance!(SetLeaseResponse);
+impl ::buffa::MessageName for SetLeaseResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "SetLeaseResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.SetLeaseResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.SetLeaseResponse";
+}
+impl ::buffa::Message for SetLeaseResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let size = 0u64;
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        _buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {}
+}
+impl ::buffa::json_helpers::ProtoElemJson for SetLeaseResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __SET_LEASE_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.SetLeaseResponse",
+    to_json: ::buffa::type_registry::any_to_json::<SetLeaseResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<SetLeaseResponse>,
+    is_wkt: false,
+};
+/// Gives a lease up.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct ReleaseLeaseRequest {
+    /// Its name.
+    ///
+    /// Field 1: `name`
+    #[serde(
+        rename = "name",
+        with = "::buffa::json_helpers::proto_string",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+    )]
+    pub name: ::buffa::alloc::string::String,
+}
+impl ::core::fmt::Debug for ReleaseLeaseRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ReleaseLeaseRequest").field("name", &self.name).finish()
+    }
+}
+impl ReleaseLeaseRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReleaseLeaseRequest";
+}
+::buffa::impl_default_instance!(ReleaseLeaseRequest);
+impl ::buffa::MessageName for ReleaseLeaseRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ReleaseLeaseRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ReleaseLeaseRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReleaseLeaseRequest";
+}
+impl ::buffa::Message for ReleaseLeaseRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.name.is_empty() {
+            size += 1u64 + ::buffa::types::string_encoded_len(&self.name) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.name.is_empty() {
+            ::buffa::types::put_string_field(1u32, &self.name, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(&mut self.name, buf)?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.name.clear();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for ReleaseLeaseRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __RELEASE_LEASE_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ReleaseLeaseRequest",
+    to_json: ::buffa::type_registry::any_to_json::<ReleaseLeaseRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<ReleaseLeaseRequest>,
+    is_wkt: false,
+};
+/// Given up.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct ReleaseLeaseResponse {}
+impl ::core::fmt::Debug for ReleaseLeaseResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ReleaseLeaseResponse").finish()
+    }
+}
+impl ReleaseLeaseResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReleaseLeaseResponse";
+}
+::buffa::impl_default_instance!(ReleaseLeaseResponse);
+impl ::buffa::MessageName for ReleaseLeaseResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ReleaseLeaseResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ReleaseLeaseResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReleaseLeaseResponse";
+}
+impl ::buffa::Message for ReleaseLeaseResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let size = 0u64;
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        _buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {}
+}
+impl ::buffa::json_helpers::ProtoElemJson for ReleaseLeaseResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __RELEASE_LEASE_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ReleaseLeaseResponse",
+    to_json: ::buffa::type_registry::any_to_json::<ReleaseLeaseResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<ReleaseLeaseResponse>,
+    is_wkt: false,
+};
+/// Asks for the leases.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct ListLeasesRequest {}
+impl ::core::fmt::Debug for ListLeasesRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ListLeasesRequest").finish()
+    }
+}
+impl ListLeasesRequest {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListLeasesRequest";
+}
+::buffa::impl_default_instance!(ListLeasesRequest);
+impl ::buffa::MessageName for ListLeasesRequest {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ListLeasesRequest";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ListLeasesRequest";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListLeasesRequest";
+}
+impl ::buffa::Message for ListLeasesRequest {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let size = 0u64;
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        _buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {}
+}
+impl ::buffa::json_helpers::ProtoElemJson for ListLeasesRequest {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __LIST_LEASES_REQUEST_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ListLeasesRequest",
+    to_json: ::buffa::type_registry::any_to_json::<ListLeasesRequest>,
+    from_json: ::buffa::type_registry::any_from_json::<ListLeasesRequest>,
+    is_wkt: false,
+};
+/// The leases.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct ListLeasesResponse {
+    /// By name.
+    ///
+    /// Field 1: `leases`
+    #[serde(
+        rename = "leases",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_vec",
+        deserialize_with = "::buffa::json_helpers::null_as_default"
+    )]
+    pub leases: ::buffa::alloc::vec::Vec<Lease>,
+}
+impl ::core::fmt::Debug for ListLeasesResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ListLeasesResponse").field("leases", &self.leases).finish()
+    }
+}
+impl ListLeasesResponse {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListLeasesResponse";
+}
+::buffa::impl_default_instance!(ListLeasesResponse);
+impl ::buffa::MessageName for ListLeasesResponse {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "ListLeasesResponse";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.ListLeasesResponse";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListLeasesResponse";
+}
+impl ::buffa::Message for ListLeasesResponse {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        for v in &self.leases {
+            let __slot = __cache.reserve();
+            let inner_size = v.compute_size(__cache);
+            __cache.set(__slot, inner_size);
+            size
+                += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                    + inner_size as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        __cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        for v in &self.leases {
+            ::buffa::types::put_len_delimited_header(
+                1u32,
+                u64::from(__cache.consume_next()),
+                buf,
+            );
+            v.write_to(__cache, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                let mut elem = ::core::default::Default::default();
+                ctx.register_element_memory(
+                    ::buffa::__private::element_footprint(&elem),
+                )?;
+                ::buffa::Message::merge_length_delimited(&mut elem, buf, ctx)?;
+                self.leases.push(elem);
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.leases.clear();
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for ListLeasesResponse {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __LIST_LEASES_RESPONSE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.ListLeasesResponse",
+    to_json: ::buffa::type_registry::any_to_json::<ListLeasesResponse>,
+    from_json: ::buffa::type_registry::any_from_json::<ListLeasesResponse>,
+    is_wkt: false,
+};
+/// A lease.
+#[derive(Clone, PartialEq, Default)]
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default)]
+pub struct Lease {
+    /// Its name.
+    ///
+    /// Field 1: `name`
+    #[serde(
+        rename = "name",
+        with = "::buffa::json_helpers::proto_string",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_empty_str"
+    )]
+    pub name: ::buffa::alloc::string::String,
+    /// How long it still lasts; 0 once it ran out.
+    ///
+    /// Field 2: `remaining_ms`
+    #[serde(
+        rename = "remainingMs",
+        alias = "remaining_ms",
+        with = "::buffa::json_helpers::uint64",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u64"
+    )]
+    pub remaining_ms: u64,
+    /// Whether it ran out, and `expire` has not succeeded yet.
+    ///
+    /// Field 3: `expired`
+    #[serde(
+        rename = "expired",
+        with = "::buffa::json_helpers::proto_bool",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_false"
+    )]
+    pub expired: bool,
+    /// How often `expire` was tried.
+    ///
+    /// Field 4: `attempts`
+    #[serde(
+        rename = "attempts",
+        with = "::buffa::json_helpers::uint32",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_zero_u32"
+    )]
+    pub attempts: u32,
+    /// Why the last try failed, in words.
+    ///
+    /// Field 5: `last_fault`
+    #[serde(
+        rename = "lastFault",
+        alias = "last_fault",
+        skip_serializing_if = "::core::option::Option::is_none"
+    )]
+    pub last_fault: ::core::option::Option<::buffa::alloc::string::String>,
+}
+impl ::core::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Lease")
+            .field("name", &self.name)
+            .field("remaining_ms", &self.remaining_ms)
+            .field("expired", &self.expired)
+            .field("attempts", &self.attempts)
+            .field("last_fault", &self.last_fault)
+            .finish()
+    }
+}
+impl Lease {
+    /// Protobuf type URL for this message, for use with `Any::pack` and
+    /// `Any::unpack_if`.
+    ///
+    /// Format: `type.googleapis.com/<fully.qualified.TypeName>`
+    pub const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Lease";
+}
+impl Lease {
+    #[must_use = "with_* setters return `self` by value; assign or chain the result"]
+    #[inline]
+    ///Sets [`Self::last_fault`] to `Some(value)`, consuming and returning `self`.
+    pub fn with_last_fault(
+        mut self,
+        value: impl Into<::buffa::alloc::string::String>,
+    ) -> Self {
+        self.last_fault = Some(value.into());
+        self
+    }
+}
+::buffa::impl_default_instance!(Lease);
+impl ::buffa::MessageName for Lease {
+    const PACKAGE: &'static str = "sandboxer.agent.v1";
+    const NAME: &'static str = "Lease";
+    const FULL_NAME: &'static str = "sandboxer.agent.v1.Lease";
+    const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Lease";
+}
+impl ::buffa::Message for Lease {
+    /// Returns the total encoded size in bytes.
+    ///
+    /// Accumulates in `u64` (which cannot overflow for in-memory
+    /// data) and saturates to `u32` at return, so a message whose
+    /// encoded size exceeds the 2 GiB protobuf limit yields a value
+    /// above [`::buffa::MAX_MESSAGE_BYTES`] that the encode entry
+    /// points reject, never a silently wrapped size.
+    #[allow(clippy::let_and_return)]
+    fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        let mut size = 0u64;
+        if !self.name.is_empty() {
+            size += 1u64 + ::buffa::types::string_encoded_len(&self.name) as u64;
+        }
+        if self.remaining_ms != 0u64 {
+            size += 1u64 + ::buffa::types::uint64_encoded_len(self.remaining_ms) as u64;
+        }
+        if self.expired {
+            size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+        }
+        if self.attempts != 0u32 {
+            size += 1u64 + ::buffa::types::uint32_encoded_len(self.attempts) as u64;
+        }
+        if let Some(ref v) = self.last_fault {
+            size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+        }
+        ::buffa::saturate_size(size)
+    }
+    fn write_to(
+        &self,
+        _cache: &mut ::buffa::SizeCache,
+        buf: &mut impl ::buffa::EncodeSink,
+    ) {
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        if !self.name.is_empty() {
+            ::buffa::types::put_string_field(1u32, &self.name, buf);
+        }
+        if self.remaining_ms != 0u64 {
+            ::buffa::types::put_uint64_field(2u32, self.remaining_ms, buf);
+        }
+        if self.expired {
+            ::buffa::types::put_bool_field(3u32, self.expired, buf);
+        }
+        if self.attempts != 0u32 {
+            ::buffa::types::put_uint32_field(4u32, self.attempts, buf);
+        }
+        if let Some(ref v) = self.last_fault {
+            ::buffa::types::put_string_field(5u32, v, buf);
+        }
+    }
+    fn merge_field(
+        &mut self,
+        tag: ::buffa::encoding::Tag,
+        buf: &mut impl ::buffa::bytes::Buf,
+        ctx: ::buffa::DecodeContext<'_>,
+    ) -> ::core::result::Result<(), ::buffa::DecodeError> {
+        #[allow(unused_imports)]
+        use ::buffa::bytes::Buf as _;
+        #[allow(unused_imports)]
+        use ::buffa::Enumeration as _;
+        match tag.field_number() {
+            1u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(&mut self.name, buf)?;
+            }
+            2u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.remaining_ms = ::buffa::types::decode_uint64(buf)?;
+            }
+            3u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.expired = ::buffa::types::decode_bool(buf)?;
+            }
+            4u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.attempts = ::buffa::types::decode_uint32(buf)?;
+            }
+            5u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::LengthDelimited,
+                )?;
+                ::buffa::types::merge_string(
+                    self
+                        .last_fault
+                        .get_or_insert_with(::buffa::alloc::string::String::new),
+                    buf,
+                )?;
+            }
+            _ => {
+                ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
+            }
+        }
+        ::core::result::Result::Ok(())
+    }
+    fn clear(&mut self) {
+        self.name.clear();
+        self.remaining_ms = 0u64;
+        self.expired = false;
+        self.attempts = 0u32;
+        self.last_fault = ::core::option::Option::None;
+    }
+}
+impl ::buffa::json_helpers::ProtoElemJson for Lease {
+    fn serialize_proto_json<S: ::serde::Serializer>(
+        v: &Self,
+        s: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::serde::Serialize::serialize(v, s)
+    }
+    fn deserialize_proto_json<'de, D: ::serde::Deserializer<'de>>(
+        d: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <Self as ::serde::Deserialize>::deserialize(d)
+    }
+}
+#[doc(hidden)]
+pub const __LEASE_JSON_ANY: ::buffa::type_registry::JsonAnyEntry = ::buffa::type_registry::JsonAnyEntry {
+    type_url: "type.googleapis.com/sandboxer.agent.v1.Lease",
+    to_json: ::buffa::type_registry::any_to_json::<Lease>,
+    from_json: ::buffa::type_registry::any_from_json::<Lease>,
     is_wkt: false,
 };
 /// Detail of a Start that failed, beside the error's code.
@@ -3427,8 +9655,11 @@ pub mod __buffa {
         /// How a command ended.
         #[derive(Clone, Debug, Default)]
         pub struct WaitResponseView<'a> {
-            pub outcome: ::core::option::Option<
-                super::super::__buffa::view::oneof::wait_response::Outcome<'a>,
+            /// This way.
+            ///
+            /// Field 1: `exit`
+            pub exit: ::buffa::MessageFieldView<
+                super::super::__buffa::view::ExitView<'a>,
             >,
         }
         impl<'a> ::buffa::MessageView<'a> for WaitResponseView<'a> {
@@ -3470,43 +9701,26 @@ pub mod __buffa {
                     1u32 => {
                         ::buffa::encoding::check_wire_type(
                             tag,
-                            ::buffa::encoding::WireType::Varint,
-                        )?;
-                        view.outcome = Some(
-                            super::super::__buffa::view::oneof::wait_response::Outcome::Code(
-                                ::buffa::types::decode_int32(&mut cur)?,
-                            ),
-                        );
-                    }
-                    2u32 => {
-                        ::buffa::encoding::check_wire_type(
-                            tag,
                             ::buffa::encoding::WireType::LengthDelimited,
                         )?;
                         let __sub_ctx = ctx.descend()?;
                         let sub = ::buffa::types::borrow_bytes(&mut cur)?;
-                        if let Some(
-                            super::super::__buffa::view::oneof::wait_response::Outcome::Signal(
-                                ref mut existing,
-                            ),
-                        ) = view.outcome
-                        {
-                            ::buffa::MessageView::merge_into_view(
-                                &mut **existing,
-                                sub,
-                                __sub_ctx,
-                            )?;
-                        } else {
-                            view.outcome = Some(
-                                super::super::__buffa::view::oneof::wait_response::Outcome::Signal(
-                                    ::buffa::alloc::boxed::Box::new(
-                                        <super::super::__buffa::view::SignalExitView as ::buffa::MessageView>::decode_view_ctx(
-                                            sub,
-                                            __sub_ctx,
-                                        )?,
-                                    ),
-                                ),
-                            );
+                        match view.exit.as_mut() {
+                            Some(existing) => {
+                                ::buffa::MessageView::merge_into_view(
+                                    existing,
+                                    sub,
+                                    __sub_ctx,
+                                )?
+                            }
+                            None => {
+                                view.exit = ::buffa::MessageFieldView::set(
+                                    <super::super::__buffa::view::ExitView as ::buffa::MessageView>::decode_view_ctx(
+                                        sub,
+                                        __sub_ctx,
+                                    )?,
+                                );
+                            }
                         }
                     }
                     _ => {
@@ -3535,30 +9749,14 @@ pub mod __buffa {
                 use ::buffa::alloc::string::ToString as _;
                 let _ = __buffa_src;
                 ::core::result::Result::Ok(super::super::WaitResponse {
-                    outcome: match self.outcome.as_ref() {
-                        ::core::option::Option::Some(v) => {
-                            ::core::option::Option::Some(
-                                match v {
-                                    super::super::__buffa::view::oneof::wait_response::Outcome::Code(
-                                        v,
-                                    ) => {
-                                        super::super::__buffa::oneof::wait_response::Outcome::Code(
-                                            *v,
-                                        )
-                                    }
-                                    super::super::__buffa::view::oneof::wait_response::Outcome::Signal(
-                                        v,
-                                    ) => {
-                                        super::super::__buffa::oneof::wait_response::Outcome::Signal(
-                                            ::buffa::alloc::boxed::Box::new(
-                                                v.to_owned_from_source(__buffa_src)?,
-                                            ),
-                                        )
-                                    }
-                                },
-                            )
+                    exit: match self.exit.as_option() {
+                        Some(v) => {
+                            ::buffa::MessageField::<
+                                super::super::Exit,
+                                ::buffa::Inline<super::super::Exit>,
+                            >::some(v.to_owned_from_source(__buffa_src)?)
                         }
-                        ::core::option::Option::None => ::core::option::Option::None,
+                        None => ::buffa::MessageField::none(),
                     },
                     ..::core::default::Default::default()
                 })
@@ -3570,24 +9768,13 @@ pub mod __buffa {
                 #[allow(unused_imports)]
                 use ::buffa::Enumeration as _;
                 let mut size = 0u64;
-                if let ::core::option::Option::Some(ref v) = self.outcome {
-                    match v {
-                        super::super::__buffa::view::oneof::wait_response::Outcome::Code(
-                            v,
-                        ) => {
-                            size += 1u64 + ::buffa::types::int32_encoded_len(*v) as u64;
-                        }
-                        super::super::__buffa::view::oneof::wait_response::Outcome::Signal(
-                            x,
-                        ) => {
-                            let __slot = __cache.reserve();
-                            let inner = x.compute_size(__cache);
-                            __cache.set(__slot, inner);
-                            size
-                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
-                                    + inner as u64;
-                        }
-                    }
+                if self.exit.is_set() {
+                    let __slot = __cache.reserve();
+                    let inner_size = self.exit.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
                 }
                 ::buffa::saturate_size(size)
             }
@@ -3599,24 +9786,13 @@ pub mod __buffa {
             ) {
                 #[allow(unused_imports)]
                 use ::buffa::Enumeration as _;
-                if let ::core::option::Option::Some(ref v) = self.outcome {
-                    match v {
-                        super::super::__buffa::view::oneof::wait_response::Outcome::Code(
-                            x,
-                        ) => {
-                            ::buffa::types::put_int32_field(1u32, *x, buf);
-                        }
-                        super::super::__buffa::view::oneof::wait_response::Outcome::Signal(
-                            x,
-                        ) => {
-                            ::buffa::types::put_len_delimited_header(
-                                2u32,
-                                u64::from(__cache.consume_next()),
-                                buf,
-                            );
-                            x.write_to(__cache, buf);
-                        }
-                    }
+                if self.exit.is_set() {
+                    ::buffa::types::put_len_delimited_header(
+                        1u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    self.exit.write_to(__cache, buf);
                 }
             }
         }
@@ -3638,22 +9814,9 @@ pub mod __buffa {
             ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 use ::serde::ser::SerializeMap as _;
                 let mut __map = __s.serialize_map(::core::option::Option::None)?;
-                if let ::core::option::Option::Some(ref __ov) = self.outcome {
-                    match __ov {
-                        super::super::__buffa::view::oneof::wait_response::Outcome::Code(
-                            v,
-                        ) => {
-                            __map
-                                .serialize_entry(
-                                    "code",
-                                    &::buffa::json_helpers::ProtoJson(v),
-                                )?;
-                        }
-                        super::super::__buffa::view::oneof::wait_response::Outcome::Signal(
-                            v,
-                        ) => {
-                            __map.serialize_entry("signal", v)?;
-                        }
+                {
+                    if let ::core::option::Option::Some(__v) = self.exit.as_option() {
+                        __map.serialize_entry("exit", __v)?;
                     }
                 }
                 __map.end()
@@ -3749,14 +9912,14 @@ pub mod __buffa {
             pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
                 self.0.into_bytes()
             }
-            /// Oneof `outcome`.
+            /// This way.
+            ///
+            /// Field 1: `exit`
             #[must_use]
-            pub fn outcome(
+            pub fn exit(
                 &self,
-            ) -> ::core::option::Option<
-                &super::super::__buffa::view::oneof::wait_response::Outcome<'_>,
-            > {
-                self.0.reborrow().outcome.as_ref()
+            ) -> &::buffa::MessageFieldView<super::super::__buffa::view::ExitView<'_>> {
+                &self.0.reborrow().exit
             }
         }
         impl ::core::convert::From<::buffa::OwnedView<WaitResponseView<'static>>>
@@ -4075,16 +10238,624 @@ pub mod __buffa {
                 ::serde::Serialize::serialize(&self.0, __s)
             }
         }
-        /// Reads a link.
+        /// How a command ended.
         #[derive(Clone, Debug, Default)]
-        pub struct ReadSymlinkRequestView<'a> {
-            /// Which.
+        pub struct ExitView<'a> {
+            /// Whether the agent killed it because its time was up.
             ///
-            /// Field 1: `path`
-            pub path: &'a str,
+            /// Field 3: `timed_out`
+            pub timed_out: bool,
+            pub outcome: ::core::option::Option<
+                super::super::__buffa::view::oneof::exit::Outcome<'a>,
+            >,
         }
-        impl<'a> ::buffa::MessageView<'a> for ReadSymlinkRequestView<'a> {
-            type Owned = super::super::ReadSymlinkRequest;
+        impl<'a> ::buffa::MessageView<'a> for ExitView<'a> {
+            type Owned = super::super::Exit;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    3u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.timed_out = ::buffa::types::decode_bool(&mut cur)?;
+                    }
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.outcome = Some(
+                            super::super::__buffa::view::oneof::exit::Outcome::Code(
+                                ::buffa::types::decode_int32(&mut cur)?,
+                            ),
+                        );
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::exit::Outcome::Signal(
+                                ref mut existing,
+                            ),
+                        ) = view.outcome
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.outcome = Some(
+                                super::super::__buffa::view::oneof::exit::Outcome::Signal(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::SignalExitView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<super::super::Exit, ::buffa::DecodeError> {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<super::super::Exit, ::buffa::DecodeError> {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::Exit {
+                    timed_out: self.timed_out,
+                    outcome: match self.outcome.as_ref() {
+                        ::core::option::Option::Some(v) => {
+                            ::core::option::Option::Some(
+                                match v {
+                                    super::super::__buffa::view::oneof::exit::Outcome::Code(
+                                        v,
+                                    ) => super::super::__buffa::oneof::exit::Outcome::Code(*v),
+                                    super::super::__buffa::view::oneof::exit::Outcome::Signal(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::exit::Outcome::Signal(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                },
+                            )
+                        }
+                        ::core::option::Option::None => ::core::option::Option::None,
+                    },
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ExitView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if let ::core::option::Option::Some(ref v) = self.outcome {
+                    match v {
+                        super::super::__buffa::view::oneof::exit::Outcome::Code(v) => {
+                            size += 1u64 + ::buffa::types::int32_encoded_len(*v) as u64;
+                        }
+                        super::super::__buffa::view::oneof::exit::Outcome::Signal(x) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                    }
+                }
+                if self.timed_out {
+                    size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                __cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if let ::core::option::Option::Some(ref v) = self.outcome {
+                    match v {
+                        super::super::__buffa::view::oneof::exit::Outcome::Code(x) => {
+                            ::buffa::types::put_int32_field(1u32, *x, buf);
+                        }
+                        super::super::__buffa::view::oneof::exit::Outcome::Signal(x) => {
+                            ::buffa::types::put_len_delimited_header(
+                                2u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                    }
+                }
+                if self.timed_out {
+                    ::buffa::types::put_bool_field(3u32, self.timed_out, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ExitView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if self.timed_out {
+                    __map.serialize_entry("timedOut", &self.timed_out)?;
+                }
+                if let ::core::option::Option::Some(ref __ov) = self.outcome {
+                    match __ov {
+                        super::super::__buffa::view::oneof::exit::Outcome::Code(v) => {
+                            __map
+                                .serialize_entry(
+                                    "code",
+                                    &::buffa::json_helpers::ProtoJson(v),
+                                )?;
+                        }
+                        super::super::__buffa::view::oneof::exit::Outcome::Signal(v) => {
+                            __map.serialize_entry("signal", v)?;
+                        }
+                    }
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ExitView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "Exit";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.Exit";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Exit";
+        }
+        ::buffa::impl_default_view_instance!(ExitView);
+        ::buffa::impl_view_reborrow!(ExitView);
+        /** Self-contained, `'static` owned view of a `Exit` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ExitView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ExitView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ExitOwnedView(::buffa::OwnedView<ExitView<'static>>);
+        impl ExitOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ExitOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ExitOwnedView(::buffa::OwnedView::decode_with_options(bytes, opts)?),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::Exit,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ExitOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ExitView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ExitView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::Exit {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Whether the agent killed it because its time was up.
+            ///
+            /// Field 3: `timed_out`
+            #[must_use]
+            pub fn timed_out(&self) -> bool {
+                self.0.reborrow().timed_out
+            }
+            /// Oneof `outcome`.
+            #[must_use]
+            pub fn outcome(
+                &self,
+            ) -> ::core::option::Option<
+                &super::super::__buffa::view::oneof::exit::Outcome<'_>,
+            > {
+                self.0.reborrow().outcome.as_ref()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ExitView<'static>>>
+        for ExitOwnedView {
+            fn from(inner: ::buffa::OwnedView<ExitView<'static>>) -> Self {
+                ExitOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ExitOwnedView>
+        for ::buffa::OwnedView<ExitView<'static>> {
+            fn from(wrapper: ExitOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<ExitView<'static>>>
+        for ExitOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ExitView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::Exit {
+            type View<'a> = ExitView<'a>;
+            type ViewHandle = ExitOwnedView;
+        }
+        impl ::serde::Serialize for ExitOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Asks for the commands.
+        #[derive(Clone, Debug, Default)]
+        pub struct ListCommandsRequestView<'a> {
+            #[doc(hidden)]
+            pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for ListCommandsRequestView<'a> {
+            type Owned = super::super::ListCommandsRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::ListCommandsRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::ListCommandsRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::ListCommandsRequest {
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ListCommandsRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let size = 0u64;
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                _buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ListCommandsRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ListCommandsRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "ListCommandsRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ListCommandsRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListCommandsRequest";
+        }
+        ::buffa::impl_default_view_instance!(ListCommandsRequestView);
+        ::buffa::impl_view_reborrow!(ListCommandsRequestView);
+        /** Self-contained, `'static` owned view of a `ListCommandsRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ListCommandsRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ListCommandsRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ListCommandsRequestOwnedView(
+            ::buffa::OwnedView<ListCommandsRequestView<'static>>,
+        );
+        impl ListCommandsRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListCommandsRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListCommandsRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::ListCommandsRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListCommandsRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ListCommandsRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ListCommandsRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::ListCommandsRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ListCommandsRequestView<'static>>>
+        for ListCommandsRequestOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<ListCommandsRequestView<'static>>,
+            ) -> Self {
+                ListCommandsRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ListCommandsRequestOwnedView>
+        for ::buffa::OwnedView<ListCommandsRequestView<'static>> {
+            fn from(wrapper: ListCommandsRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<ListCommandsRequestView<'static>>>
+        for ListCommandsRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ListCommandsRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ListCommandsRequest {
+            type View<'a> = ListCommandsRequestView<'a>;
+            type ViewHandle = ListCommandsRequestOwnedView;
+        }
+        impl ::serde::Serialize for ListCommandsRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// The commands.
+        #[derive(Clone, Debug, Default)]
+        pub struct ListCommandsResponseView<'a> {
+            /// Oldest first.
+            ///
+            /// Field 1: `commands`
+            pub commands: ::buffa::RepeatedView<
+                'a,
+                super::super::__buffa::view::CommandView<'a>,
+            >,
+        }
+        impl<'a> ::buffa::MessageView<'a> for ListCommandsResponseView<'a> {
+            type Owned = super::super::ListCommandsResponse;
             fn decode_view(
                 buf: &'a [u8],
             ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
@@ -4124,7 +10895,20 @@ pub mod __buffa {
                             tag,
                             ::buffa::encoding::WireType::LengthDelimited,
                         )?;
-                        view.path = ::buffa::types::borrow_str(&mut cur)?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        ctx.register_element_memory(
+                            ::core::mem::size_of::<
+                                super::super::__buffa::view::CommandView,
+                            >(),
+                        )?;
+                        view.commands
+                            .push(
+                                <super::super::__buffa::view::CommandView as ::buffa::MessageView>::decode_view_ctx(
+                                    sub,
+                                    __sub_ctx,
+                                )?,
+                            );
                     }
                     _ => {
                         ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
@@ -4135,7 +10919,7 @@ pub mod __buffa {
             fn to_owned_message(
                 &self,
             ) -> ::core::result::Result<
-                super::super::ReadSymlinkRequest,
+                super::super::ListCommandsResponse,
                 ::buffa::DecodeError,
             > {
                 self.to_owned_from_source(None)
@@ -4145,39 +10929,53 @@ pub mod __buffa {
                 &self,
                 __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
             ) -> ::core::result::Result<
-                super::super::ReadSymlinkRequest,
+                super::super::ListCommandsResponse,
                 ::buffa::DecodeError,
             > {
                 #[allow(unused_imports)]
                 use ::buffa::alloc::string::ToString as _;
                 let _ = __buffa_src;
-                ::core::result::Result::Ok(super::super::ReadSymlinkRequest {
-                    path: self.path.to_string(),
+                ::core::result::Result::Ok(super::super::ListCommandsResponse {
+                    commands: self
+                        .commands
+                        .iter()
+                        .map(|v| v.to_owned_from_source(__buffa_src))
+                        .collect::<::core::result::Result<_, ::buffa::DecodeError>>()?,
                     ..::core::default::Default::default()
                 })
             }
         }
-        impl<'a> ::buffa::ViewEncode<'a> for ReadSymlinkRequestView<'a> {
+        impl<'a> ::buffa::ViewEncode<'a> for ListCommandsResponseView<'a> {
             #[allow(clippy::needless_borrow, clippy::let_and_return)]
-            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
                 #[allow(unused_imports)]
                 use ::buffa::Enumeration as _;
                 let mut size = 0u64;
-                if !self.path.is_empty() {
-                    size += 1u64 + ::buffa::types::string_encoded_len(&self.path) as u64;
+                for v in &self.commands {
+                    let __slot = __cache.reserve();
+                    let inner_size = v.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
                 }
                 ::buffa::saturate_size(size)
             }
             #[allow(clippy::needless_borrow)]
             fn write_to(
                 &self,
-                _cache: &mut ::buffa::SizeCache,
+                __cache: &mut ::buffa::SizeCache,
                 buf: &mut impl ::buffa::EncodeSink,
             ) {
                 #[allow(unused_imports)]
                 use ::buffa::Enumeration as _;
-                if !self.path.is_empty() {
-                    ::buffa::types::put_string_field(1u32, &self.path, buf);
+                for v in &self.commands {
+                    ::buffa::types::put_len_delimited_header(
+                        1u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    v.write_to(__cache, buf);
                 }
             }
         }
@@ -4192,37 +10990,37 @@ pub mod __buffa {
         /// fields depends on default-omission rules; serializers that require
         /// known map lengths (e.g. `bincode`) will return a runtime error.
         /// Use the owned message type for those formats.
-        impl<'__a> ::serde::Serialize for ReadSymlinkRequestView<'__a> {
+        impl<'__a> ::serde::Serialize for ListCommandsResponseView<'__a> {
             fn serialize<__S: ::serde::Serializer>(
                 &self,
                 __s: __S,
             ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 use ::serde::ser::SerializeMap as _;
                 let mut __map = __s.serialize_map(::core::option::Option::None)?;
-                if !::buffa::json_helpers::skip_if::is_empty_str(self.path) {
-                    __map.serialize_entry("path", self.path)?;
+                if !self.commands.is_empty() {
+                    __map.serialize_entry("commands", &*self.commands)?;
                 }
                 __map.end()
             }
         }
-        impl<'a> ::buffa::MessageName for ReadSymlinkRequestView<'a> {
+        impl<'a> ::buffa::MessageName for ListCommandsResponseView<'a> {
             const PACKAGE: &'static str = "sandboxer.agent.v1";
-            const NAME: &'static str = "ReadSymlinkRequest";
-            const FULL_NAME: &'static str = "sandboxer.agent.v1.ReadSymlinkRequest";
-            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReadSymlinkRequest";
+            const NAME: &'static str = "ListCommandsResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ListCommandsResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListCommandsResponse";
         }
-        ::buffa::impl_default_view_instance!(ReadSymlinkRequestView);
-        ::buffa::impl_view_reborrow!(ReadSymlinkRequestView);
-        /** Self-contained, `'static` owned view of a `ReadSymlinkRequest` message.
+        ::buffa::impl_default_view_instance!(ListCommandsResponseView);
+        ::buffa::impl_view_reborrow!(ListCommandsResponseView);
+        /** Self-contained, `'static` owned view of a `ListCommandsResponse` message.
 
- Wraps [`::buffa::OwnedView`]`<`[`ReadSymlinkRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+ Wraps [`::buffa::OwnedView`]`<`[`ListCommandsResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
 
- Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ReadSymlinkRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ListCommandsResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
         #[derive(Clone, Debug)]
-        pub struct ReadSymlinkRequestOwnedView(
-            ::buffa::OwnedView<ReadSymlinkRequestView<'static>>,
+        pub struct ListCommandsResponseOwnedView(
+            ::buffa::OwnedView<ListCommandsResponseView<'static>>,
         );
-        impl ReadSymlinkRequestOwnedView {
+        impl ListCommandsResponseOwnedView {
             /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
             ///
             /// The view borrows directly from the buffer's data; the buffer is
@@ -4236,7 +11034,7 @@ pub mod __buffa {
                 bytes: ::buffa::bytes::Bytes,
             ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
                 ::core::result::Result::Ok(
-                    ReadSymlinkRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    ListCommandsResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
                 )
             }
             /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
@@ -4251,7 +11049,7 @@ pub mod __buffa {
                 opts: &::buffa::DecodeOptions,
             ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
                 ::core::result::Result::Ok(
-                    ReadSymlinkRequestOwnedView(
+                    ListCommandsResponseOwnedView(
                         ::buffa::OwnedView::decode_with_options(bytes, opts)?,
                     ),
                 )
@@ -4265,15 +11063,15 @@ pub mod __buffa {
             /// another [`::buffa::DecodeError`] if the re-encoded bytes are
             /// somehow invalid (should not happen for well-formed messages).
             pub fn from_owned(
-                msg: &super::super::ReadSymlinkRequest,
+                msg: &super::super::ListCommandsResponse,
             ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
                 ::core::result::Result::Ok(
-                    ReadSymlinkRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    ListCommandsResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
                 )
             }
-            /// Borrow the full [`ReadSymlinkRequestView`] with its lifetime tied to `&self`.
+            /// Borrow the full [`ListCommandsResponseView`] with its lifetime tied to `&self`.
             #[must_use]
-            pub fn view(&self) -> &ReadSymlinkRequestView<'_> {
+            pub fn view(&self) -> &ListCommandsResponseView<'_> {
                 self.0.reborrow()
             }
             /// Convert to the owned message type.
@@ -4284,7 +11082,3808 @@ pub mod __buffa {
             /// whose contract also governs handles converted from a raw
             /// [`::buffa::OwnedView`].
             #[must_use]
-            pub fn to_owned_message(&self) -> super::super::ReadSymlinkRequest {
+            pub fn to_owned_message(&self) -> super::super::ListCommandsResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Oldest first.
+            ///
+            /// Field 1: `commands`
+            #[must_use]
+            pub fn commands(
+                &self,
+            ) -> &::buffa::RepeatedView<
+                '_,
+                super::super::__buffa::view::CommandView<'_>,
+            > {
+                &self.0.reborrow().commands
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ListCommandsResponseView<'static>>>
+        for ListCommandsResponseOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<ListCommandsResponseView<'static>>,
+            ) -> Self {
+                ListCommandsResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ListCommandsResponseOwnedView>
+        for ::buffa::OwnedView<ListCommandsResponseView<'static>> {
+            fn from(wrapper: ListCommandsResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<
+            ::buffa::OwnedView<ListCommandsResponseView<'static>>,
+        > for ListCommandsResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ListCommandsResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ListCommandsResponse {
+            type View<'a> = ListCommandsResponseView<'a>;
+            type ViewHandle = ListCommandsResponseOwnedView;
+        }
+        impl ::serde::Serialize for ListCommandsResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// A command.
+        #[derive(Clone, Debug, Default)]
+        pub struct CommandView<'a> {
+            /// Its process id inside the sandbox.
+            ///
+            /// Field 1: `pid`
+            pub pid: u32,
+            /// The name its starter gave it.
+            ///
+            /// Field 2: `tag`
+            pub tag: ::core::option::Option<&'a str>,
+            /// The program and its arguments. Of a command that ended, the first
+            /// kilobyte.
+            ///
+            /// Field 3: `argv`
+            pub argv: ::buffa::RepeatedView<'a, &'a str>,
+            /// The directory its starter asked for.
+            ///
+            /// Field 4: `cwd`
+            pub cwd: ::core::option::Option<&'a str>,
+            /// When it was started.
+            ///
+            /// Field 5: `started`
+            pub started: ::buffa::MessageFieldView<
+                ::buffa_types::google::protobuf::__buffa::view::TimestampView<'a>,
+            >,
+            /// How it ended; absent while it runs.
+            ///
+            /// Field 6: `exit`
+            pub exit: ::buffa::MessageFieldView<
+                super::super::__buffa::view::ExitView<'a>,
+            >,
+            /// Bytes of output so far.
+            ///
+            /// Field 7: `output`
+            pub output: u64,
+            /// The offset of the first byte of output that is still kept.
+            ///
+            /// Field 8: `kept_from`
+            pub kept_from: u64,
+            /// What its starter added to the environment. Not of a command that ended.
+            ///
+            /// Field 9: `environment` (map)
+            pub environment: ::buffa::MapView<'a, &'a str, &'a str>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for CommandView<'a> {
+            type Owned = super::super::Command;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.pid = ::buffa::types::decode_uint32(&mut cur)?;
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.tag = Some(::buffa::types::borrow_str(&mut cur)?);
+                    }
+                    4u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.cwd = Some(::buffa::types::borrow_str(&mut cur)?);
+                    }
+                    5u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        match view.started.as_mut() {
+                            Some(existing) => {
+                                ::buffa::MessageView::merge_into_view(
+                                    existing,
+                                    sub,
+                                    __sub_ctx,
+                                )?
+                            }
+                            None => {
+                                view.started = ::buffa::MessageFieldView::set(
+                                    <::buffa_types::google::protobuf::__buffa::view::TimestampView as ::buffa::MessageView>::decode_view_ctx(
+                                        sub,
+                                        __sub_ctx,
+                                    )?,
+                                );
+                            }
+                        }
+                    }
+                    6u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        match view.exit.as_mut() {
+                            Some(existing) => {
+                                ::buffa::MessageView::merge_into_view(
+                                    existing,
+                                    sub,
+                                    __sub_ctx,
+                                )?
+                            }
+                            None => {
+                                view.exit = ::buffa::MessageFieldView::set(
+                                    <super::super::__buffa::view::ExitView as ::buffa::MessageView>::decode_view_ctx(
+                                        sub,
+                                        __sub_ctx,
+                                    )?,
+                                );
+                            }
+                        }
+                    }
+                    7u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.output = ::buffa::types::decode_uint64(&mut cur)?;
+                    }
+                    8u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.kept_from = ::buffa::types::decode_uint64(&mut cur)?;
+                    }
+                    3u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __elem = ::buffa::types::borrow_str(&mut cur)?;
+                        ctx.register_element_memory(
+                            ::buffa::__private::element_footprint(&__elem),
+                        )?;
+                        view.argv.push(__elem);
+                    }
+                    9u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let entry_bytes = ::buffa::types::borrow_bytes(&mut cur)?;
+                        let mut entry_cur: &'a [u8] = entry_bytes;
+                        let mut key = "";
+                        let mut val = "";
+                        ctx.register_element_memory(
+                            ::buffa::__private::element_footprint(&key)
+                                + ::buffa::__private::element_footprint(&val),
+                        )?;
+                        while !entry_cur.is_empty() {
+                            let entry_tag = ::buffa::encoding::Tag::decode(
+                                &mut entry_cur,
+                            )?;
+                            match entry_tag.field_number() {
+                                1 => {
+                                    ::buffa::encoding::check_wire_type(
+                                        entry_tag,
+                                        ::buffa::encoding::WireType::LengthDelimited,
+                                    )?;
+                                    key = ::buffa::types::borrow_str(&mut entry_cur)?;
+                                }
+                                2 => {
+                                    ::buffa::encoding::check_wire_type(
+                                        entry_tag,
+                                        ::buffa::encoding::WireType::LengthDelimited,
+                                    )?;
+                                    val = ::buffa::types::borrow_str(&mut entry_cur)?;
+                                }
+                                _ => {
+                                    ::buffa::encoding::skip_field_depth(
+                                        entry_tag,
+                                        &mut entry_cur,
+                                        ctx.depth(),
+                                    )?;
+                                }
+                            }
+                        }
+                        view.environment.push(key, val);
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<super::super::Command, ::buffa::DecodeError> {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<super::super::Command, ::buffa::DecodeError> {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::Command {
+                    pid: self.pid,
+                    tag: self.tag.map(|s| s.to_string()),
+                    argv: self.argv.iter().map(|s| s.to_string()).collect(),
+                    cwd: self.cwd.map(|s| s.to_string()),
+                    started: match self.started.as_option() {
+                        Some(v) => {
+                            ::buffa::MessageField::<
+                                ::buffa_types::google::protobuf::Timestamp,
+                                ::buffa::Inline<::buffa_types::google::protobuf::Timestamp>,
+                            >::some(v.to_owned_from_source(__buffa_src)?)
+                        }
+                        None => ::buffa::MessageField::none(),
+                    },
+                    exit: match self.exit.as_option() {
+                        Some(v) => {
+                            ::buffa::MessageField::<
+                                super::super::Exit,
+                                ::buffa::Inline<super::super::Exit>,
+                            >::some(v.to_owned_from_source(__buffa_src)?)
+                        }
+                        None => ::buffa::MessageField::none(),
+                    },
+                    output: self.output,
+                    kept_from: self.kept_from,
+                    environment: self
+                        .environment
+                        .iter()
+                        .map(|(k, v)| (k.to_string(), v.to_string()))
+                        .collect(),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for CommandView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if self.pid != 0u32 {
+                    size += 1u64 + ::buffa::types::uint32_encoded_len(self.pid) as u64;
+                }
+                if let Some(ref v) = self.tag {
+                    size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+                }
+                for v in &self.argv {
+                    size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+                }
+                if let Some(ref v) = self.cwd {
+                    size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+                }
+                if self.started.is_set() {
+                    let __slot = __cache.reserve();
+                    let inner_size = self.started.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
+                }
+                if self.exit.is_set() {
+                    let __slot = __cache.reserve();
+                    let inner_size = self.exit.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
+                }
+                if self.output != 0u64 {
+                    size
+                        += 1u64 + ::buffa::types::uint64_encoded_len(self.output) as u64;
+                }
+                if self.kept_from != 0u64 {
+                    size
+                        += 1u64
+                            + ::buffa::types::uint64_encoded_len(self.kept_from) as u64;
+                }
+                #[allow(clippy::for_kv_map)]
+                for (k, v) in &self.environment {
+                    let entry_size: u64 = 1u64
+                        + ::buffa::types::string_encoded_len(k) as u64 + 1u64
+                        + ::buffa::types::string_encoded_len(v) as u64;
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(entry_size) as u64
+                            + entry_size;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                __cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if self.pid != 0u32 {
+                    ::buffa::types::put_uint32_field(1u32, self.pid, buf);
+                }
+                if let Some(ref v) = self.tag {
+                    ::buffa::types::put_string_field(2u32, v, buf);
+                }
+                for v in &self.argv {
+                    ::buffa::types::put_string_field(3u32, v, buf);
+                }
+                if let Some(ref v) = self.cwd {
+                    ::buffa::types::put_string_field(4u32, v, buf);
+                }
+                if self.started.is_set() {
+                    ::buffa::types::put_len_delimited_header(
+                        5u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    self.started.write_to(__cache, buf);
+                }
+                if self.exit.is_set() {
+                    ::buffa::types::put_len_delimited_header(
+                        6u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    self.exit.write_to(__cache, buf);
+                }
+                if self.output != 0u64 {
+                    ::buffa::types::put_uint64_field(7u32, self.output, buf);
+                }
+                if self.kept_from != 0u64 {
+                    ::buffa::types::put_uint64_field(8u32, self.kept_from, buf);
+                }
+                for (k, v) in &self.environment {
+                    let entry_size: u64 = 1u64
+                        + ::buffa::types::string_encoded_len(k) as u64 + 1u64
+                        + ::buffa::types::string_encoded_len(v) as u64;
+                    ::buffa::encoding::Tag::new(
+                            9u32,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )
+                        .encode(buf);
+                    ::buffa::encoding::encode_varint(entry_size, buf);
+                    ::buffa::encoding::Tag::new(
+                            1u32,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )
+                        .encode(buf);
+                    ::buffa::types::encode_string(k, buf);
+                    ::buffa::encoding::Tag::new(
+                            2u32,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )
+                        .encode(buf);
+                    ::buffa::types::encode_string(v, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for CommandView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_zero_u32(&self.pid) {
+                    __map
+                        .serialize_entry(
+                            "pid",
+                            &::buffa::json_helpers::ProtoJson(&self.pid),
+                        )?;
+                }
+                if let ::core::option::Option::Some(__v) = self.tag {
+                    __map.serialize_entry("tag", __v)?;
+                }
+                if !self.argv.is_empty() {
+                    __map.serialize_entry("argv", &*self.argv)?;
+                }
+                if let ::core::option::Option::Some(__v) = self.cwd {
+                    __map.serialize_entry("cwd", __v)?;
+                }
+                {
+                    if let ::core::option::Option::Some(__v) = self.started.as_option() {
+                        __map.serialize_entry("started", __v)?;
+                    }
+                }
+                {
+                    if let ::core::option::Option::Some(__v) = self.exit.as_option() {
+                        __map.serialize_entry("exit", __v)?;
+                    }
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u64(&self.output) {
+                    __map
+                        .serialize_entry(
+                            "output",
+                            &::buffa::json_helpers::ProtoJson(&self.output),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u64(&self.kept_from) {
+                    __map
+                        .serialize_entry(
+                            "keptFrom",
+                            &::buffa::json_helpers::ProtoJson(&self.kept_from),
+                        )?;
+                }
+                if !self.environment.is_empty() {
+                    struct _WM<'__a, '__x>(
+                        &'__x ::buffa::MapView<'__x, &'__a str, &'__a str>,
+                    );
+                    impl<'__a> ::serde::Serialize for _WM<'__a, '_> {
+                        fn serialize<__S: ::serde::Serializer>(
+                            &self,
+                            __s: __S,
+                        ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                            use ::serde::ser::SerializeMap as _;
+                            let mut __m = __s
+                                .serialize_map(::core::option::Option::Some(self.0.len()))?;
+                            for (k, v) in self.0.iter_unique() {
+                                __m.serialize_entry(k, v)?;
+                            }
+                            __m.end()
+                        }
+                    }
+                    __map.serialize_entry("environment", &_WM(&self.environment))?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for CommandView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "Command";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.Command";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Command";
+        }
+        ::buffa::impl_default_view_instance!(CommandView);
+        ::buffa::impl_view_reborrow!(CommandView);
+        /** Self-contained, `'static` owned view of a `Command` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`CommandView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`CommandView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct CommandOwnedView(::buffa::OwnedView<CommandView<'static>>);
+        impl CommandOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    CommandOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    CommandOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::Command,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    CommandOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`CommandView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &CommandView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::Command {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Its process id inside the sandbox.
+            ///
+            /// Field 1: `pid`
+            #[must_use]
+            pub fn pid(&self) -> u32 {
+                self.0.reborrow().pid
+            }
+            /// The name its starter gave it.
+            ///
+            /// Field 2: `tag`
+            #[must_use]
+            pub fn tag(&self) -> ::core::option::Option<&'_ str> {
+                self.0.reborrow().tag
+            }
+            /// The program and its arguments. Of a command that ended, the first
+            /// kilobyte.
+            ///
+            /// Field 3: `argv`
+            #[must_use]
+            pub fn argv(&self) -> &::buffa::RepeatedView<'_, &'_ str> {
+                &self.0.reborrow().argv
+            }
+            /// The directory its starter asked for.
+            ///
+            /// Field 4: `cwd`
+            #[must_use]
+            pub fn cwd(&self) -> ::core::option::Option<&'_ str> {
+                self.0.reborrow().cwd
+            }
+            /// When it was started.
+            ///
+            /// Field 5: `started`
+            #[must_use]
+            pub fn started(
+                &self,
+            ) -> &::buffa::MessageFieldView<
+                ::buffa_types::google::protobuf::__buffa::view::TimestampView<'_>,
+            > {
+                &self.0.reborrow().started
+            }
+            /// How it ended; absent while it runs.
+            ///
+            /// Field 6: `exit`
+            #[must_use]
+            pub fn exit(
+                &self,
+            ) -> &::buffa::MessageFieldView<super::super::__buffa::view::ExitView<'_>> {
+                &self.0.reborrow().exit
+            }
+            /// Bytes of output so far.
+            ///
+            /// Field 7: `output`
+            #[must_use]
+            pub fn output(&self) -> u64 {
+                self.0.reborrow().output
+            }
+            /// The offset of the first byte of output that is still kept.
+            ///
+            /// Field 8: `kept_from`
+            #[must_use]
+            pub fn kept_from(&self) -> u64 {
+                self.0.reborrow().kept_from
+            }
+            /// What its starter added to the environment. Not of a command that ended.
+            ///
+            /// Field 9: `environment` (map)
+            #[must_use]
+            pub fn environment(&self) -> &::buffa::MapView<'_, &'_ str, &'_ str> {
+                &self.0.reborrow().environment
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<CommandView<'static>>>
+        for CommandOwnedView {
+            fn from(inner: ::buffa::OwnedView<CommandView<'static>>) -> Self {
+                CommandOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<CommandOwnedView>
+        for ::buffa::OwnedView<CommandView<'static>> {
+            fn from(wrapper: CommandOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<CommandView<'static>>>
+        for CommandOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<CommandView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::Command {
+            type View<'a> = CommandView<'a>;
+            type ViewHandle = CommandOwnedView;
+        }
+        impl ::serde::Serialize for CommandOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Follows a command's output.
+        #[derive(Clone, Debug, Default)]
+        pub struct FollowRequestView<'a> {
+            /// Which.
+            ///
+            /// Field 1: `process`
+            pub process: ::buffa::MessageFieldView<
+                super::super::__buffa::view::ProcessSelectorView<'a>,
+            >,
+            /// The offset of the first byte wanted, counted over all its output in the
+            /// order in which it came; from now on when absent.
+            ///
+            /// Field 2: `from`
+            pub from: ::core::option::Option<u64>,
+            /// Ends after what is there already, without waiting for more.
+            ///
+            /// Field 3: `only_kept`
+            pub only_kept: bool,
+        }
+        impl<'a> ::buffa::MessageView<'a> for FollowRequestView<'a> {
+            type Owned = super::super::FollowRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        match view.process.as_mut() {
+                            Some(existing) => {
+                                ::buffa::MessageView::merge_into_view(
+                                    existing,
+                                    sub,
+                                    __sub_ctx,
+                                )?
+                            }
+                            None => {
+                                view.process = ::buffa::MessageFieldView::set(
+                                    <super::super::__buffa::view::ProcessSelectorView as ::buffa::MessageView>::decode_view_ctx(
+                                        sub,
+                                        __sub_ctx,
+                                    )?,
+                                );
+                            }
+                        }
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.from = Some(::buffa::types::decode_uint64(&mut cur)?);
+                    }
+                    3u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.only_kept = ::buffa::types::decode_bool(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::FollowRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::FollowRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::FollowRequest {
+                    process: match self.process.as_option() {
+                        Some(v) => {
+                            ::buffa::MessageField::<
+                                super::super::ProcessSelector,
+                                ::buffa::Inline<super::super::ProcessSelector>,
+                            >::some(v.to_owned_from_source(__buffa_src)?)
+                        }
+                        None => ::buffa::MessageField::none(),
+                    },
+                    from: self.from,
+                    only_kept: self.only_kept,
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for FollowRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if self.process.is_set() {
+                    let __slot = __cache.reserve();
+                    let inner_size = self.process.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
+                }
+                if let Some(v) = self.from {
+                    size += 1u64 + ::buffa::types::uint64_encoded_len(v) as u64;
+                }
+                if self.only_kept {
+                    size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                __cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if self.process.is_set() {
+                    ::buffa::types::put_len_delimited_header(
+                        1u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    self.process.write_to(__cache, buf);
+                }
+                if let Some(v) = self.from {
+                    ::buffa::types::put_uint64_field(2u32, v, buf);
+                }
+                if self.only_kept {
+                    ::buffa::types::put_bool_field(3u32, self.only_kept, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for FollowRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                {
+                    if let ::core::option::Option::Some(__v) = self.process.as_option() {
+                        __map.serialize_entry("process", __v)?;
+                    }
+                }
+                if let ::core::option::Option::Some(__v) = self.from {
+                    __map
+                        .serialize_entry(
+                            "from",
+                            &::buffa::json_helpers::ProtoJson(&__v),
+                        )?;
+                }
+                if self.only_kept {
+                    __map.serialize_entry("onlyKept", &self.only_kept)?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for FollowRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "FollowRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowRequest";
+        }
+        ::buffa::impl_default_view_instance!(FollowRequestView);
+        ::buffa::impl_view_reborrow!(FollowRequestView);
+        /** Self-contained, `'static` owned view of a `FollowRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`FollowRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`FollowRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct FollowRequestOwnedView(
+            ::buffa::OwnedView<FollowRequestView<'static>>,
+        );
+        impl FollowRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    FollowRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    FollowRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::FollowRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    FollowRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`FollowRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &FollowRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::FollowRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Which.
+            ///
+            /// Field 1: `process`
+            #[must_use]
+            pub fn process(
+                &self,
+            ) -> &::buffa::MessageFieldView<
+                super::super::__buffa::view::ProcessSelectorView<'_>,
+            > {
+                &self.0.reborrow().process
+            }
+            /// The offset of the first byte wanted, counted over all its output in the
+            /// order in which it came; from now on when absent.
+            ///
+            /// Field 2: `from`
+            #[must_use]
+            pub fn from(&self) -> ::core::option::Option<u64> {
+                self.0.reborrow().from
+            }
+            /// Ends after what is there already, without waiting for more.
+            ///
+            /// Field 3: `only_kept`
+            #[must_use]
+            pub fn only_kept(&self) -> bool {
+                self.0.reborrow().only_kept
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<FollowRequestView<'static>>>
+        for FollowRequestOwnedView {
+            fn from(inner: ::buffa::OwnedView<FollowRequestView<'static>>) -> Self {
+                FollowRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<FollowRequestOwnedView>
+        for ::buffa::OwnedView<FollowRequestView<'static>> {
+            fn from(wrapper: FollowRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<FollowRequestView<'static>>>
+        for FollowRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<FollowRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::FollowRequest {
+            type View<'a> = FollowRequestView<'a>;
+            type ViewHandle = FollowRequestOwnedView;
+        }
+        impl ::serde::Serialize for FollowRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// What is told of a command.
+        #[derive(Clone, Debug, Default)]
+        pub struct FollowResponseView<'a> {
+            pub event: ::core::option::Option<
+                super::super::__buffa::view::oneof::follow_response::Event<'a>,
+            >,
+        }
+        impl<'a> ::buffa::MessageView<'a> for FollowResponseView<'a> {
+            type Owned = super::super::FollowResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::follow_response::Event::Started(
+                                ref mut existing,
+                            ),
+                        ) = view.event
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.event = Some(
+                                super::super::__buffa::view::oneof::follow_response::Event::Started(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::follow_response::StartedView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::follow_response::Event::Gap(
+                                ref mut existing,
+                            ),
+                        ) = view.event
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.event = Some(
+                                super::super::__buffa::view::oneof::follow_response::Event::Gap(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::follow_response::GapView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    3u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::follow_response::Event::Output(
+                                ref mut existing,
+                            ),
+                        ) = view.event
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.event = Some(
+                                super::super::__buffa::view::oneof::follow_response::Event::Output(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::follow_response::OutputView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    4u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::follow_response::Event::Exit(
+                                ref mut existing,
+                            ),
+                        ) = view.event
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.event = Some(
+                                super::super::__buffa::view::oneof::follow_response::Event::Exit(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::ExitView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    5u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::follow_response::Event::KeepAlive(
+                                ref mut existing,
+                            ),
+                        ) = view.event
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.event = Some(
+                                super::super::__buffa::view::oneof::follow_response::Event::KeepAlive(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::follow_response::KeepAliveView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::FollowResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::FollowResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::FollowResponse {
+                    event: match self.event.as_ref() {
+                        ::core::option::Option::Some(v) => {
+                            ::core::option::Option::Some(
+                                match v {
+                                    super::super::__buffa::view::oneof::follow_response::Event::Started(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::follow_response::Event::Started(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                    super::super::__buffa::view::oneof::follow_response::Event::Gap(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::follow_response::Event::Gap(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                    super::super::__buffa::view::oneof::follow_response::Event::Output(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::follow_response::Event::Output(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                    super::super::__buffa::view::oneof::follow_response::Event::Exit(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::follow_response::Event::Exit(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                    super::super::__buffa::view::oneof::follow_response::Event::KeepAlive(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::follow_response::Event::KeepAlive(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                },
+                            )
+                        }
+                        ::core::option::Option::None => ::core::option::Option::None,
+                    },
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for FollowResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if let ::core::option::Option::Some(ref v) = self.event {
+                    match v {
+                        super::super::__buffa::view::oneof::follow_response::Event::Started(
+                            x,
+                        ) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::Gap(
+                            x,
+                        ) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::Output(
+                            x,
+                        ) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::Exit(
+                            x,
+                        ) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::KeepAlive(
+                            x,
+                        ) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                    }
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                __cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if let ::core::option::Option::Some(ref v) = self.event {
+                    match v {
+                        super::super::__buffa::view::oneof::follow_response::Event::Started(
+                            x,
+                        ) => {
+                            ::buffa::types::put_len_delimited_header(
+                                1u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::Gap(
+                            x,
+                        ) => {
+                            ::buffa::types::put_len_delimited_header(
+                                2u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::Output(
+                            x,
+                        ) => {
+                            ::buffa::types::put_len_delimited_header(
+                                3u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::Exit(
+                            x,
+                        ) => {
+                            ::buffa::types::put_len_delimited_header(
+                                4u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::KeepAlive(
+                            x,
+                        ) => {
+                            ::buffa::types::put_len_delimited_header(
+                                5u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                    }
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for FollowResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if let ::core::option::Option::Some(ref __ov) = self.event {
+                    match __ov {
+                        super::super::__buffa::view::oneof::follow_response::Event::Started(
+                            v,
+                        ) => {
+                            __map.serialize_entry("started", v)?;
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::Gap(
+                            v,
+                        ) => {
+                            __map.serialize_entry("gap", v)?;
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::Output(
+                            v,
+                        ) => {
+                            __map.serialize_entry("output", v)?;
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::Exit(
+                            v,
+                        ) => {
+                            __map.serialize_entry("exit", v)?;
+                        }
+                        super::super::__buffa::view::oneof::follow_response::Event::KeepAlive(
+                            v,
+                        ) => {
+                            __map.serialize_entry("keepAlive", v)?;
+                        }
+                    }
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for FollowResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "FollowResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse";
+        }
+        ::buffa::impl_default_view_instance!(FollowResponseView);
+        ::buffa::impl_view_reborrow!(FollowResponseView);
+        /** Self-contained, `'static` owned view of a `FollowResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`FollowResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`FollowResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct FollowResponseOwnedView(
+            ::buffa::OwnedView<FollowResponseView<'static>>,
+        );
+        impl FollowResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    FollowResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    FollowResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::FollowResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    FollowResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`FollowResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &FollowResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::FollowResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Oneof `event`.
+            #[must_use]
+            pub fn event(
+                &self,
+            ) -> ::core::option::Option<
+                &super::super::__buffa::view::oneof::follow_response::Event<'_>,
+            > {
+                self.0.reborrow().event.as_ref()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<FollowResponseView<'static>>>
+        for FollowResponseOwnedView {
+            fn from(inner: ::buffa::OwnedView<FollowResponseView<'static>>) -> Self {
+                FollowResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<FollowResponseOwnedView>
+        for ::buffa::OwnedView<FollowResponseView<'static>> {
+            fn from(wrapper: FollowResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<FollowResponseView<'static>>>
+        for FollowResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<FollowResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::FollowResponse {
+            type View<'a> = FollowResponseView<'a>;
+            type ViewHandle = FollowResponseOwnedView;
+        }
+        impl ::serde::Serialize for FollowResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        pub mod follow_response {
+            #[allow(unused_imports)]
+            use super::*;
+            /// The command.
+            #[derive(Clone, Debug, Default)]
+            pub struct StartedView<'a> {
+                /// Its process id.
+                ///
+                /// Field 1: `pid`
+                pub pid: u32,
+                /// The offset at which this stream begins.
+                ///
+                /// Field 2: `offset`
+                pub offset: u64,
+                /// Whether it has a terminal.
+                ///
+                /// Field 3: `terminal`
+                pub terminal: bool,
+                #[doc(hidden)]
+                pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+            }
+            impl<'a> ::buffa::MessageView<'a> for StartedView<'a> {
+                type Owned = super::super::super::follow_response::Started;
+                fn decode_view(
+                    buf: &'a [u8],
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    let __limit = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                    );
+                    let __elem = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                    );
+                    <Self as ::buffa::MessageView>::decode_view_ctx(
+                        buf,
+                        ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                            .with_element_memory(&__elem),
+                    )
+                }
+                fn decode_view_with_ctx(
+                    buf: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+                }
+                #[inline]
+                fn merge_view_field(
+                    &mut self,
+                    tag: ::buffa::encoding::Tag,
+                    cur: &'a [u8],
+                    _before_tag: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                    let _ = ctx;
+                    #[allow(unused_variables)]
+                    let view = self;
+                    let mut cur = cur;
+                    match tag.field_number() {
+                        1u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::Varint,
+                            )?;
+                            view.pid = ::buffa::types::decode_uint32(&mut cur)?;
+                        }
+                        2u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::Varint,
+                            )?;
+                            view.offset = ::buffa::types::decode_uint64(&mut cur)?;
+                        }
+                        3u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::Varint,
+                            )?;
+                            view.terminal = ::buffa::types::decode_bool(&mut cur)?;
+                        }
+                        _ => {
+                            ::buffa::encoding::skip_field_depth(
+                                tag,
+                                &mut cur,
+                                ctx.depth(),
+                            )?;
+                        }
+                    }
+                    ::core::result::Result::Ok(cur)
+                }
+                fn to_owned_message(
+                    &self,
+                ) -> ::core::result::Result<
+                    super::super::super::follow_response::Started,
+                    ::buffa::DecodeError,
+                > {
+                    self.to_owned_from_source(None)
+                }
+                #[allow(clippy::useless_conversion, clippy::needless_update)]
+                fn to_owned_from_source(
+                    &self,
+                    __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+                ) -> ::core::result::Result<
+                    super::super::super::follow_response::Started,
+                    ::buffa::DecodeError,
+                > {
+                    #[allow(unused_imports)]
+                    use ::buffa::alloc::string::ToString as _;
+                    let _ = __buffa_src;
+                    ::core::result::Result::Ok(super::super::super::follow_response::Started {
+                        pid: self.pid,
+                        offset: self.offset,
+                        terminal: self.terminal,
+                        ..::core::default::Default::default()
+                    })
+                }
+            }
+            impl<'a> ::buffa::ViewEncode<'a> for StartedView<'a> {
+                #[allow(clippy::needless_borrow, clippy::let_and_return)]
+                fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    let mut size = 0u64;
+                    if self.pid != 0u32 {
+                        size
+                            += 1u64
+                                + ::buffa::types::uint32_encoded_len(self.pid) as u64;
+                    }
+                    if self.offset != 0u64 {
+                        size
+                            += 1u64
+                                + ::buffa::types::uint64_encoded_len(self.offset) as u64;
+                    }
+                    if self.terminal {
+                        size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+                    }
+                    ::buffa::saturate_size(size)
+                }
+                #[allow(clippy::needless_borrow)]
+                fn write_to(
+                    &self,
+                    _cache: &mut ::buffa::SizeCache,
+                    buf: &mut impl ::buffa::EncodeSink,
+                ) {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    if self.pid != 0u32 {
+                        ::buffa::types::put_uint32_field(1u32, self.pid, buf);
+                    }
+                    if self.offset != 0u64 {
+                        ::buffa::types::put_uint64_field(2u32, self.offset, buf);
+                    }
+                    if self.terminal {
+                        ::buffa::types::put_bool_field(3u32, self.terminal, buf);
+                    }
+                }
+            }
+            /// Serializes this view as protobuf JSON.
+            ///
+            /// Implicit-presence fields with default values are omitted, `required`
+            /// fields are always emitted, explicit-presence (`optional`) fields are
+            /// emitted only when set, bytes fields are base64-encoded, and enum
+            /// values are their proto name strings.
+            ///
+            /// This impl uses `serialize_map(None)` because the number of emitted
+            /// fields depends on default-omission rules; serializers that require
+            /// known map lengths (e.g. `bincode`) will return a runtime error.
+            /// Use the owned message type for those formats.
+            impl<'__a> ::serde::Serialize for StartedView<'__a> {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    use ::serde::ser::SerializeMap as _;
+                    let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                    if !::buffa::json_helpers::skip_if::is_zero_u32(&self.pid) {
+                        __map
+                            .serialize_entry(
+                                "pid",
+                                &::buffa::json_helpers::ProtoJson(&self.pid),
+                            )?;
+                    }
+                    if !::buffa::json_helpers::skip_if::is_zero_u64(&self.offset) {
+                        __map
+                            .serialize_entry(
+                                "offset",
+                                &::buffa::json_helpers::ProtoJson(&self.offset),
+                            )?;
+                    }
+                    if self.terminal {
+                        __map.serialize_entry("terminal", &self.terminal)?;
+                    }
+                    __map.end()
+                }
+            }
+            impl<'a> ::buffa::MessageName for StartedView<'a> {
+                const PACKAGE: &'static str = "sandboxer.agent.v1";
+                const NAME: &'static str = "FollowResponse.Started";
+                const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse.Started";
+                const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Started";
+            }
+            ::buffa::impl_default_view_instance!(StartedView);
+            ::buffa::impl_view_reborrow!(StartedView);
+            /** Self-contained, `'static` owned view of a `Started` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`StartedView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`StartedView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+            #[derive(Clone, Debug)]
+            pub struct StartedOwnedView(::buffa::OwnedView<StartedView<'static>>);
+            impl StartedOwnedView {
+                /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+                ///
+                /// The view borrows directly from the buffer's data; the buffer is
+                /// retained inside the returned handle.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+                /// protobuf data.
+                pub fn decode(
+                    bytes: ::buffa::bytes::Bytes,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        StartedOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    )
+                }
+                /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+                /// max message size).
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+                /// exceeds the configured limits.
+                pub fn decode_with_options(
+                    bytes: ::buffa::bytes::Bytes,
+                    opts: &::buffa::DecodeOptions,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        StartedOwnedView(
+                            ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                        ),
+                    )
+                }
+                /// Build from an owned message via an encode → decode round-trip.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+                /// message's encoded size exceeds the 2 GiB protobuf limit, or
+                /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+                /// somehow invalid (should not happen for well-formed messages).
+                pub fn from_owned(
+                    msg: &super::super::super::follow_response::Started,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        StartedOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    )
+                }
+                /// Borrow the full [`StartedView`] with its lifetime tied to `&self`.
+                #[must_use]
+                pub fn view(&self) -> &StartedView<'_> {
+                    self.0.reborrow()
+                }
+                /// Convert to the owned message type.
+                ///
+                /// Infallible: this type's constructors wire-decode their
+                /// buffer, and a view produced by wire decoding always
+                /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+                /// whose contract also governs handles converted from a raw
+                /// [`::buffa::OwnedView`].
+                #[must_use]
+                pub fn to_owned_message(
+                    &self,
+                ) -> super::super::super::follow_response::Started {
+                    self.0.to_owned_message()
+                }
+                /// The underlying bytes buffer.
+                #[must_use]
+                pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                    self.0.bytes()
+                }
+                /// Consume the handle, returning the underlying bytes buffer.
+                #[must_use]
+                pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                    self.0.into_bytes()
+                }
+                /// Its process id.
+                ///
+                /// Field 1: `pid`
+                #[must_use]
+                pub fn pid(&self) -> u32 {
+                    self.0.reborrow().pid
+                }
+                /// The offset at which this stream begins.
+                ///
+                /// Field 2: `offset`
+                #[must_use]
+                pub fn offset(&self) -> u64 {
+                    self.0.reborrow().offset
+                }
+                /// Whether it has a terminal.
+                ///
+                /// Field 3: `terminal`
+                #[must_use]
+                pub fn terminal(&self) -> bool {
+                    self.0.reborrow().terminal
+                }
+            }
+            impl ::core::convert::From<::buffa::OwnedView<StartedView<'static>>>
+            for StartedOwnedView {
+                fn from(inner: ::buffa::OwnedView<StartedView<'static>>) -> Self {
+                    StartedOwnedView(inner)
+                }
+            }
+            impl ::core::convert::From<StartedOwnedView>
+            for ::buffa::OwnedView<StartedView<'static>> {
+                fn from(wrapper: StartedOwnedView) -> Self {
+                    wrapper.0
+                }
+            }
+            impl ::core::convert::AsRef<::buffa::OwnedView<StartedView<'static>>>
+            for StartedOwnedView {
+                fn as_ref(&self) -> &::buffa::OwnedView<StartedView<'static>> {
+                    &self.0
+                }
+            }
+            impl ::buffa::HasMessageView
+            for super::super::super::follow_response::Started {
+                type View<'a> = StartedView<'a>;
+                type ViewHandle = StartedOwnedView;
+            }
+            impl ::serde::Serialize for StartedOwnedView {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    ::serde::Serialize::serialize(&self.0, __s)
+                }
+            }
+            /// Bytes that are lost.
+            #[derive(Clone, Debug, Default)]
+            pub struct GapView<'a> {
+                /// The offset of the first.
+                ///
+                /// Field 1: `from`
+                pub from: u64,
+                /// The offset after the last.
+                ///
+                /// Field 2: `to`
+                pub to: u64,
+                #[doc(hidden)]
+                pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+            }
+            impl<'a> ::buffa::MessageView<'a> for GapView<'a> {
+                type Owned = super::super::super::follow_response::Gap;
+                fn decode_view(
+                    buf: &'a [u8],
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    let __limit = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                    );
+                    let __elem = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                    );
+                    <Self as ::buffa::MessageView>::decode_view_ctx(
+                        buf,
+                        ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                            .with_element_memory(&__elem),
+                    )
+                }
+                fn decode_view_with_ctx(
+                    buf: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+                }
+                #[inline]
+                fn merge_view_field(
+                    &mut self,
+                    tag: ::buffa::encoding::Tag,
+                    cur: &'a [u8],
+                    _before_tag: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                    let _ = ctx;
+                    #[allow(unused_variables)]
+                    let view = self;
+                    let mut cur = cur;
+                    match tag.field_number() {
+                        1u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::Varint,
+                            )?;
+                            view.from = ::buffa::types::decode_uint64(&mut cur)?;
+                        }
+                        2u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::Varint,
+                            )?;
+                            view.to = ::buffa::types::decode_uint64(&mut cur)?;
+                        }
+                        _ => {
+                            ::buffa::encoding::skip_field_depth(
+                                tag,
+                                &mut cur,
+                                ctx.depth(),
+                            )?;
+                        }
+                    }
+                    ::core::result::Result::Ok(cur)
+                }
+                fn to_owned_message(
+                    &self,
+                ) -> ::core::result::Result<
+                    super::super::super::follow_response::Gap,
+                    ::buffa::DecodeError,
+                > {
+                    self.to_owned_from_source(None)
+                }
+                #[allow(clippy::useless_conversion, clippy::needless_update)]
+                fn to_owned_from_source(
+                    &self,
+                    __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+                ) -> ::core::result::Result<
+                    super::super::super::follow_response::Gap,
+                    ::buffa::DecodeError,
+                > {
+                    #[allow(unused_imports)]
+                    use ::buffa::alloc::string::ToString as _;
+                    let _ = __buffa_src;
+                    ::core::result::Result::Ok(super::super::super::follow_response::Gap {
+                        from: self.from,
+                        to: self.to,
+                        ..::core::default::Default::default()
+                    })
+                }
+            }
+            impl<'a> ::buffa::ViewEncode<'a> for GapView<'a> {
+                #[allow(clippy::needless_borrow, clippy::let_and_return)]
+                fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    let mut size = 0u64;
+                    if self.from != 0u64 {
+                        size
+                            += 1u64
+                                + ::buffa::types::uint64_encoded_len(self.from) as u64;
+                    }
+                    if self.to != 0u64 {
+                        size
+                            += 1u64 + ::buffa::types::uint64_encoded_len(self.to) as u64;
+                    }
+                    ::buffa::saturate_size(size)
+                }
+                #[allow(clippy::needless_borrow)]
+                fn write_to(
+                    &self,
+                    _cache: &mut ::buffa::SizeCache,
+                    buf: &mut impl ::buffa::EncodeSink,
+                ) {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    if self.from != 0u64 {
+                        ::buffa::types::put_uint64_field(1u32, self.from, buf);
+                    }
+                    if self.to != 0u64 {
+                        ::buffa::types::put_uint64_field(2u32, self.to, buf);
+                    }
+                }
+            }
+            /// Serializes this view as protobuf JSON.
+            ///
+            /// Implicit-presence fields with default values are omitted, `required`
+            /// fields are always emitted, explicit-presence (`optional`) fields are
+            /// emitted only when set, bytes fields are base64-encoded, and enum
+            /// values are their proto name strings.
+            ///
+            /// This impl uses `serialize_map(None)` because the number of emitted
+            /// fields depends on default-omission rules; serializers that require
+            /// known map lengths (e.g. `bincode`) will return a runtime error.
+            /// Use the owned message type for those formats.
+            impl<'__a> ::serde::Serialize for GapView<'__a> {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    use ::serde::ser::SerializeMap as _;
+                    let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                    if !::buffa::json_helpers::skip_if::is_zero_u64(&self.from) {
+                        __map
+                            .serialize_entry(
+                                "from",
+                                &::buffa::json_helpers::ProtoJson(&self.from),
+                            )?;
+                    }
+                    if !::buffa::json_helpers::skip_if::is_zero_u64(&self.to) {
+                        __map
+                            .serialize_entry(
+                                "to",
+                                &::buffa::json_helpers::ProtoJson(&self.to),
+                            )?;
+                    }
+                    __map.end()
+                }
+            }
+            impl<'a> ::buffa::MessageName for GapView<'a> {
+                const PACKAGE: &'static str = "sandboxer.agent.v1";
+                const NAME: &'static str = "FollowResponse.Gap";
+                const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse.Gap";
+                const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Gap";
+            }
+            ::buffa::impl_default_view_instance!(GapView);
+            ::buffa::impl_view_reborrow!(GapView);
+            /** Self-contained, `'static` owned view of a `Gap` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`GapView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`GapView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+            #[derive(Clone, Debug)]
+            pub struct GapOwnedView(::buffa::OwnedView<GapView<'static>>);
+            impl GapOwnedView {
+                /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+                ///
+                /// The view borrows directly from the buffer's data; the buffer is
+                /// retained inside the returned handle.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+                /// protobuf data.
+                pub fn decode(
+                    bytes: ::buffa::bytes::Bytes,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        GapOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    )
+                }
+                /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+                /// max message size).
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+                /// exceeds the configured limits.
+                pub fn decode_with_options(
+                    bytes: ::buffa::bytes::Bytes,
+                    opts: &::buffa::DecodeOptions,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        GapOwnedView(
+                            ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                        ),
+                    )
+                }
+                /// Build from an owned message via an encode → decode round-trip.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+                /// message's encoded size exceeds the 2 GiB protobuf limit, or
+                /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+                /// somehow invalid (should not happen for well-formed messages).
+                pub fn from_owned(
+                    msg: &super::super::super::follow_response::Gap,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        GapOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    )
+                }
+                /// Borrow the full [`GapView`] with its lifetime tied to `&self`.
+                #[must_use]
+                pub fn view(&self) -> &GapView<'_> {
+                    self.0.reborrow()
+                }
+                /// Convert to the owned message type.
+                ///
+                /// Infallible: this type's constructors wire-decode their
+                /// buffer, and a view produced by wire decoding always
+                /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+                /// whose contract also governs handles converted from a raw
+                /// [`::buffa::OwnedView`].
+                #[must_use]
+                pub fn to_owned_message(
+                    &self,
+                ) -> super::super::super::follow_response::Gap {
+                    self.0.to_owned_message()
+                }
+                /// The underlying bytes buffer.
+                #[must_use]
+                pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                    self.0.bytes()
+                }
+                /// Consume the handle, returning the underlying bytes buffer.
+                #[must_use]
+                pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                    self.0.into_bytes()
+                }
+                /// The offset of the first.
+                ///
+                /// Field 1: `from`
+                #[must_use]
+                pub fn from(&self) -> u64 {
+                    self.0.reborrow().from
+                }
+                /// The offset after the last.
+                ///
+                /// Field 2: `to`
+                #[must_use]
+                pub fn to(&self) -> u64 {
+                    self.0.reborrow().to
+                }
+            }
+            impl ::core::convert::From<::buffa::OwnedView<GapView<'static>>>
+            for GapOwnedView {
+                fn from(inner: ::buffa::OwnedView<GapView<'static>>) -> Self {
+                    GapOwnedView(inner)
+                }
+            }
+            impl ::core::convert::From<GapOwnedView>
+            for ::buffa::OwnedView<GapView<'static>> {
+                fn from(wrapper: GapOwnedView) -> Self {
+                    wrapper.0
+                }
+            }
+            impl ::core::convert::AsRef<::buffa::OwnedView<GapView<'static>>>
+            for GapOwnedView {
+                fn as_ref(&self) -> &::buffa::OwnedView<GapView<'static>> {
+                    &self.0
+                }
+            }
+            impl ::buffa::HasMessageView for super::super::super::follow_response::Gap {
+                type View<'a> = GapView<'a>;
+                type ViewHandle = GapOwnedView;
+            }
+            impl ::serde::Serialize for GapOwnedView {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    ::serde::Serialize::serialize(&self.0, __s)
+                }
+            }
+            /// A piece of output.
+            #[derive(Clone, Debug, Default)]
+            pub struct OutputView<'a> {
+                /// The offset of its first byte.
+                ///
+                /// Field 1: `offset`
+                pub offset: u64,
+                /// Where it came from.
+                ///
+                /// Field 2: `source`
+                pub source: ::buffa::EnumValue<super::super::super::OutputSource>,
+                /// The bytes.
+                ///
+                /// Field 3: `bytes`
+                pub bytes: &'a [u8],
+            }
+            impl<'a> ::buffa::MessageView<'a> for OutputView<'a> {
+                type Owned = super::super::super::follow_response::Output;
+                fn decode_view(
+                    buf: &'a [u8],
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    let __limit = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                    );
+                    let __elem = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                    );
+                    <Self as ::buffa::MessageView>::decode_view_ctx(
+                        buf,
+                        ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                            .with_element_memory(&__elem),
+                    )
+                }
+                fn decode_view_with_ctx(
+                    buf: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+                }
+                #[inline]
+                fn merge_view_field(
+                    &mut self,
+                    tag: ::buffa::encoding::Tag,
+                    cur: &'a [u8],
+                    _before_tag: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                    let _ = ctx;
+                    #[allow(unused_variables)]
+                    let view = self;
+                    let mut cur = cur;
+                    match tag.field_number() {
+                        1u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::Varint,
+                            )?;
+                            view.offset = ::buffa::types::decode_uint64(&mut cur)?;
+                        }
+                        2u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::Varint,
+                            )?;
+                            view.source = ::buffa::EnumValue::from(
+                                ::buffa::types::decode_int32(&mut cur)?,
+                            );
+                        }
+                        3u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::LengthDelimited,
+                            )?;
+                            view.bytes = ::buffa::types::borrow_bytes(&mut cur)?;
+                        }
+                        _ => {
+                            ::buffa::encoding::skip_field_depth(
+                                tag,
+                                &mut cur,
+                                ctx.depth(),
+                            )?;
+                        }
+                    }
+                    ::core::result::Result::Ok(cur)
+                }
+                fn to_owned_message(
+                    &self,
+                ) -> ::core::result::Result<
+                    super::super::super::follow_response::Output,
+                    ::buffa::DecodeError,
+                > {
+                    self.to_owned_from_source(None)
+                }
+                #[allow(clippy::useless_conversion, clippy::needless_update)]
+                fn to_owned_from_source(
+                    &self,
+                    __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+                ) -> ::core::result::Result<
+                    super::super::super::follow_response::Output,
+                    ::buffa::DecodeError,
+                > {
+                    #[allow(unused_imports)]
+                    use ::buffa::alloc::string::ToString as _;
+                    let _ = __buffa_src;
+                    ::core::result::Result::Ok(super::super::super::follow_response::Output {
+                        offset: self.offset,
+                        source: self.source,
+                        bytes: ::buffa::view::bytes_from_source(__buffa_src, self.bytes),
+                        ..::core::default::Default::default()
+                    })
+                }
+            }
+            impl<'a> ::buffa::ViewEncode<'a> for OutputView<'a> {
+                #[allow(clippy::needless_borrow, clippy::let_and_return)]
+                fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    let mut size = 0u64;
+                    if self.offset != 0u64 {
+                        size
+                            += 1u64
+                                + ::buffa::types::uint64_encoded_len(self.offset) as u64;
+                    }
+                    {
+                        let val = self.source.to_i32();
+                        if val != 0 {
+                            size += 1u64 + ::buffa::types::int32_encoded_len(val) as u64;
+                        }
+                    }
+                    if !self.bytes.is_empty() {
+                        size
+                            += 1u64
+                                + ::buffa::types::bytes_encoded_len(&self.bytes) as u64;
+                    }
+                    ::buffa::saturate_size(size)
+                }
+                #[allow(clippy::needless_borrow)]
+                fn write_to(
+                    &self,
+                    _cache: &mut ::buffa::SizeCache,
+                    buf: &mut impl ::buffa::EncodeSink,
+                ) {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    if self.offset != 0u64 {
+                        ::buffa::types::put_uint64_field(1u32, self.offset, buf);
+                    }
+                    {
+                        let val = self.source.to_i32();
+                        if val != 0 {
+                            ::buffa::types::put_int32_field(2u32, val, buf);
+                        }
+                    }
+                    if !self.bytes.is_empty() {
+                        ::buffa::types::put_shared_bytes_field(3u32, &self.bytes, buf);
+                    }
+                }
+            }
+            /// Serializes this view as protobuf JSON.
+            ///
+            /// Implicit-presence fields with default values are omitted, `required`
+            /// fields are always emitted, explicit-presence (`optional`) fields are
+            /// emitted only when set, bytes fields are base64-encoded, and enum
+            /// values are their proto name strings.
+            ///
+            /// This impl uses `serialize_map(None)` because the number of emitted
+            /// fields depends on default-omission rules; serializers that require
+            /// known map lengths (e.g. `bincode`) will return a runtime error.
+            /// Use the owned message type for those formats.
+            impl<'__a> ::serde::Serialize for OutputView<'__a> {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    use ::serde::ser::SerializeMap as _;
+                    let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                    if !::buffa::json_helpers::skip_if::is_zero_u64(&self.offset) {
+                        __map
+                            .serialize_entry(
+                                "offset",
+                                &::buffa::json_helpers::ProtoJson(&self.offset),
+                            )?;
+                    }
+                    if !::buffa::json_helpers::skip_if::is_default_enum_value(
+                        &self.source,
+                    ) {
+                        __map.serialize_entry("source", &self.source)?;
+                    }
+                    if !::buffa::json_helpers::skip_if::is_empty_bytes(self.bytes) {
+                        __map
+                            .serialize_entry(
+                                "bytes",
+                                &::buffa::json_helpers::BytesJson(self.bytes),
+                            )?;
+                    }
+                    __map.end()
+                }
+            }
+            impl<'a> ::buffa::MessageName for OutputView<'a> {
+                const PACKAGE: &'static str = "sandboxer.agent.v1";
+                const NAME: &'static str = "FollowResponse.Output";
+                const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse.Output";
+                const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.Output";
+            }
+            ::buffa::impl_default_view_instance!(OutputView);
+            ::buffa::impl_view_reborrow!(OutputView);
+            /** Self-contained, `'static` owned view of a `Output` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`OutputView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`OutputView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+            #[derive(Clone, Debug)]
+            pub struct OutputOwnedView(::buffa::OwnedView<OutputView<'static>>);
+            impl OutputOwnedView {
+                /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+                ///
+                /// The view borrows directly from the buffer's data; the buffer is
+                /// retained inside the returned handle.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+                /// protobuf data.
+                pub fn decode(
+                    bytes: ::buffa::bytes::Bytes,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        OutputOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    )
+                }
+                /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+                /// max message size).
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+                /// exceeds the configured limits.
+                pub fn decode_with_options(
+                    bytes: ::buffa::bytes::Bytes,
+                    opts: &::buffa::DecodeOptions,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        OutputOwnedView(
+                            ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                        ),
+                    )
+                }
+                /// Build from an owned message via an encode → decode round-trip.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+                /// message's encoded size exceeds the 2 GiB protobuf limit, or
+                /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+                /// somehow invalid (should not happen for well-formed messages).
+                pub fn from_owned(
+                    msg: &super::super::super::follow_response::Output,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        OutputOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    )
+                }
+                /// Borrow the full [`OutputView`] with its lifetime tied to `&self`.
+                #[must_use]
+                pub fn view(&self) -> &OutputView<'_> {
+                    self.0.reborrow()
+                }
+                /// Convert to the owned message type.
+                ///
+                /// Infallible: this type's constructors wire-decode their
+                /// buffer, and a view produced by wire decoding always
+                /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+                /// whose contract also governs handles converted from a raw
+                /// [`::buffa::OwnedView`].
+                #[must_use]
+                pub fn to_owned_message(
+                    &self,
+                ) -> super::super::super::follow_response::Output {
+                    self.0.to_owned_message()
+                }
+                /// The underlying bytes buffer.
+                #[must_use]
+                pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                    self.0.bytes()
+                }
+                /// Consume the handle, returning the underlying bytes buffer.
+                #[must_use]
+                pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                    self.0.into_bytes()
+                }
+                /// The offset of its first byte.
+                ///
+                /// Field 1: `offset`
+                #[must_use]
+                pub fn offset(&self) -> u64 {
+                    self.0.reborrow().offset
+                }
+                /// Where it came from.
+                ///
+                /// Field 2: `source`
+                #[must_use]
+                pub fn source(
+                    &self,
+                ) -> ::buffa::EnumValue<super::super::super::OutputSource> {
+                    self.0.reborrow().source
+                }
+            }
+            impl ::core::convert::From<::buffa::OwnedView<OutputView<'static>>>
+            for OutputOwnedView {
+                fn from(inner: ::buffa::OwnedView<OutputView<'static>>) -> Self {
+                    OutputOwnedView(inner)
+                }
+            }
+            impl ::core::convert::From<OutputOwnedView>
+            for ::buffa::OwnedView<OutputView<'static>> {
+                fn from(wrapper: OutputOwnedView) -> Self {
+                    wrapper.0
+                }
+            }
+            impl ::core::convert::AsRef<::buffa::OwnedView<OutputView<'static>>>
+            for OutputOwnedView {
+                fn as_ref(&self) -> &::buffa::OwnedView<OutputView<'static>> {
+                    &self.0
+                }
+            }
+            impl ::buffa::HasMessageView
+            for super::super::super::follow_response::Output {
+                type View<'a> = OutputView<'a>;
+                type ViewHandle = OutputOwnedView;
+            }
+            impl ::serde::Serialize for OutputOwnedView {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    ::serde::Serialize::serialize(&self.0, __s)
+                }
+            }
+            /// Nothing happened for a while.
+            #[derive(Clone, Debug, Default)]
+            pub struct KeepAliveView<'a> {
+                #[doc(hidden)]
+                pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+            }
+            impl<'a> ::buffa::MessageView<'a> for KeepAliveView<'a> {
+                type Owned = super::super::super::follow_response::KeepAlive;
+                fn decode_view(
+                    buf: &'a [u8],
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    let __limit = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                    );
+                    let __elem = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                    );
+                    <Self as ::buffa::MessageView>::decode_view_ctx(
+                        buf,
+                        ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                            .with_element_memory(&__elem),
+                    )
+                }
+                fn decode_view_with_ctx(
+                    buf: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+                }
+                #[inline]
+                fn merge_view_field(
+                    &mut self,
+                    tag: ::buffa::encoding::Tag,
+                    cur: &'a [u8],
+                    _before_tag: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                    let _ = ctx;
+                    #[allow(unused_variables)]
+                    let view = self;
+                    let mut cur = cur;
+                    match tag.field_number() {
+                        _ => {
+                            ::buffa::encoding::skip_field_depth(
+                                tag,
+                                &mut cur,
+                                ctx.depth(),
+                            )?;
+                        }
+                    }
+                    ::core::result::Result::Ok(cur)
+                }
+                fn to_owned_message(
+                    &self,
+                ) -> ::core::result::Result<
+                    super::super::super::follow_response::KeepAlive,
+                    ::buffa::DecodeError,
+                > {
+                    self.to_owned_from_source(None)
+                }
+                #[allow(clippy::useless_conversion, clippy::needless_update)]
+                fn to_owned_from_source(
+                    &self,
+                    __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+                ) -> ::core::result::Result<
+                    super::super::super::follow_response::KeepAlive,
+                    ::buffa::DecodeError,
+                > {
+                    #[allow(unused_imports)]
+                    use ::buffa::alloc::string::ToString as _;
+                    let _ = __buffa_src;
+                    ::core::result::Result::Ok(super::super::super::follow_response::KeepAlive {
+                        ..::core::default::Default::default()
+                    })
+                }
+            }
+            impl<'a> ::buffa::ViewEncode<'a> for KeepAliveView<'a> {
+                #[allow(clippy::needless_borrow, clippy::let_and_return)]
+                fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    let size = 0u64;
+                    ::buffa::saturate_size(size)
+                }
+                #[allow(clippy::needless_borrow)]
+                fn write_to(
+                    &self,
+                    _cache: &mut ::buffa::SizeCache,
+                    _buf: &mut impl ::buffa::EncodeSink,
+                ) {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                }
+            }
+            /// Serializes this view as protobuf JSON.
+            ///
+            /// Implicit-presence fields with default values are omitted, `required`
+            /// fields are always emitted, explicit-presence (`optional`) fields are
+            /// emitted only when set, bytes fields are base64-encoded, and enum
+            /// values are their proto name strings.
+            ///
+            /// This impl uses `serialize_map(None)` because the number of emitted
+            /// fields depends on default-omission rules; serializers that require
+            /// known map lengths (e.g. `bincode`) will return a runtime error.
+            /// Use the owned message type for those formats.
+            impl<'__a> ::serde::Serialize for KeepAliveView<'__a> {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    use ::serde::ser::SerializeMap as _;
+                    let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                    __map.end()
+                }
+            }
+            impl<'a> ::buffa::MessageName for KeepAliveView<'a> {
+                const PACKAGE: &'static str = "sandboxer.agent.v1";
+                const NAME: &'static str = "FollowResponse.KeepAlive";
+                const FULL_NAME: &'static str = "sandboxer.agent.v1.FollowResponse.KeepAlive";
+                const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.FollowResponse.KeepAlive";
+            }
+            ::buffa::impl_default_view_instance!(KeepAliveView);
+            ::buffa::impl_view_reborrow!(KeepAliveView);
+            /** Self-contained, `'static` owned view of a `KeepAlive` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`KeepAliveView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`KeepAliveView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+            #[derive(Clone, Debug)]
+            pub struct KeepAliveOwnedView(::buffa::OwnedView<KeepAliveView<'static>>);
+            impl KeepAliveOwnedView {
+                /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+                ///
+                /// The view borrows directly from the buffer's data; the buffer is
+                /// retained inside the returned handle.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+                /// protobuf data.
+                pub fn decode(
+                    bytes: ::buffa::bytes::Bytes,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        KeepAliveOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    )
+                }
+                /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+                /// max message size).
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+                /// exceeds the configured limits.
+                pub fn decode_with_options(
+                    bytes: ::buffa::bytes::Bytes,
+                    opts: &::buffa::DecodeOptions,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        KeepAliveOwnedView(
+                            ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                        ),
+                    )
+                }
+                /// Build from an owned message via an encode → decode round-trip.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+                /// message's encoded size exceeds the 2 GiB protobuf limit, or
+                /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+                /// somehow invalid (should not happen for well-formed messages).
+                pub fn from_owned(
+                    msg: &super::super::super::follow_response::KeepAlive,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        KeepAliveOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    )
+                }
+                /// Borrow the full [`KeepAliveView`] with its lifetime tied to `&self`.
+                #[must_use]
+                pub fn view(&self) -> &KeepAliveView<'_> {
+                    self.0.reborrow()
+                }
+                /// Convert to the owned message type.
+                ///
+                /// Infallible: this type's constructors wire-decode their
+                /// buffer, and a view produced by wire decoding always
+                /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+                /// whose contract also governs handles converted from a raw
+                /// [`::buffa::OwnedView`].
+                #[must_use]
+                pub fn to_owned_message(
+                    &self,
+                ) -> super::super::super::follow_response::KeepAlive {
+                    self.0.to_owned_message()
+                }
+                /// The underlying bytes buffer.
+                #[must_use]
+                pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                    self.0.bytes()
+                }
+                /// Consume the handle, returning the underlying bytes buffer.
+                #[must_use]
+                pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                    self.0.into_bytes()
+                }
+            }
+            impl ::core::convert::From<::buffa::OwnedView<KeepAliveView<'static>>>
+            for KeepAliveOwnedView {
+                fn from(inner: ::buffa::OwnedView<KeepAliveView<'static>>) -> Self {
+                    KeepAliveOwnedView(inner)
+                }
+            }
+            impl ::core::convert::From<KeepAliveOwnedView>
+            for ::buffa::OwnedView<KeepAliveView<'static>> {
+                fn from(wrapper: KeepAliveOwnedView) -> Self {
+                    wrapper.0
+                }
+            }
+            impl ::core::convert::AsRef<::buffa::OwnedView<KeepAliveView<'static>>>
+            for KeepAliveOwnedView {
+                fn as_ref(&self) -> &::buffa::OwnedView<KeepAliveView<'static>> {
+                    &self.0
+                }
+            }
+            impl ::buffa::HasMessageView
+            for super::super::super::follow_response::KeepAlive {
+                type View<'a> = KeepAliveView<'a>;
+                type ViewHandle = KeepAliveOwnedView;
+            }
+            impl ::serde::Serialize for KeepAliveOwnedView {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    ::serde::Serialize::serialize(&self.0, __s)
+                }
+            }
+        }
+        /// A name in a directory, and what it stands for.
+        #[derive(Clone, Debug, Default)]
+        pub struct EntryView<'a> {
+            /// The whole path.
+            ///
+            /// Field 1: `path`
+            pub path: &'a [u8],
+            /// What it is itself.
+            ///
+            /// Field 2: `kind`
+            pub kind: ::buffa::EnumValue<super::super::EntryKind>,
+            /// In bytes.
+            ///
+            /// Field 3: `size`
+            pub size: u64,
+            /// Permission bits.
+            ///
+            /// Field 4: `mode`
+            pub mode: u32,
+            /// User name, or number where it has none.
+            ///
+            /// Field 5: `owner`
+            pub owner: &'a str,
+            /// Group name, or number where it has none.
+            ///
+            /// Field 6: `group`
+            pub group: &'a str,
+            /// When its content last changed.
+            ///
+            /// Field 7: `modified`
+            pub modified: ::buffa::MessageFieldView<
+                ::buffa_types::google::protobuf::__buffa::view::TimestampView<'a>,
+            >,
+            /// A symbolic link's target, as it is written.
+            ///
+            /// Field 8: `target`
+            pub target: ::core::option::Option<&'a [u8]>,
+            /// What a symbolic link leads to; unspecified when it leads nowhere.
+            ///
+            /// Field 9: `target_kind`
+            pub target_kind: ::buffa::EnumValue<super::super::EntryKind>,
+            /// Bytes on disk: fewer than `size` when the file has holes.
+            ///
+            /// Field 10: `allocated`
+            pub allocated: u64,
+            /// Names of the file.
+            ///
+            /// Field 11: `links`
+            pub links: u64,
+            /// Tells files apart, together with `device`.
+            ///
+            /// Field 12: `inode`
+            pub inode: u64,
+            /// The file system's number.
+            ///
+            /// Field 13: `device`
+            pub device: u64,
+        }
+        impl<'a> ::buffa::MessageView<'a> for EntryView<'a> {
+            type Owned = super::super::Entry;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.path = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.kind = ::buffa::EnumValue::from(
+                            ::buffa::types::decode_int32(&mut cur)?,
+                        );
+                    }
+                    3u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.size = ::buffa::types::decode_uint64(&mut cur)?;
+                    }
+                    4u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.mode = ::buffa::types::decode_uint32(&mut cur)?;
+                    }
+                    5u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.owner = ::buffa::types::borrow_str(&mut cur)?;
+                    }
+                    6u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.group = ::buffa::types::borrow_str(&mut cur)?;
+                    }
+                    7u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        match view.modified.as_mut() {
+                            Some(existing) => {
+                                ::buffa::MessageView::merge_into_view(
+                                    existing,
+                                    sub,
+                                    __sub_ctx,
+                                )?
+                            }
+                            None => {
+                                view.modified = ::buffa::MessageFieldView::set(
+                                    <::buffa_types::google::protobuf::__buffa::view::TimestampView as ::buffa::MessageView>::decode_view_ctx(
+                                        sub,
+                                        __sub_ctx,
+                                    )?,
+                                );
+                            }
+                        }
+                    }
+                    8u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.target = Some(::buffa::types::borrow_bytes(&mut cur)?);
+                    }
+                    9u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.target_kind = ::buffa::EnumValue::from(
+                            ::buffa::types::decode_int32(&mut cur)?,
+                        );
+                    }
+                    10u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.allocated = ::buffa::types::decode_uint64(&mut cur)?;
+                    }
+                    11u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.links = ::buffa::types::decode_uint64(&mut cur)?;
+                    }
+                    12u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.inode = ::buffa::types::decode_uint64(&mut cur)?;
+                    }
+                    13u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.device = ::buffa::types::decode_uint64(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<super::super::Entry, ::buffa::DecodeError> {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<super::super::Entry, ::buffa::DecodeError> {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::Entry {
+                    path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
+                    kind: self.kind,
+                    size: self.size,
+                    mode: self.mode,
+                    owner: self.owner.to_string(),
+                    group: self.group.to_string(),
+                    modified: match self.modified.as_option() {
+                        Some(v) => {
+                            ::buffa::MessageField::<
+                                ::buffa_types::google::protobuf::Timestamp,
+                                ::buffa::Inline<::buffa_types::google::protobuf::Timestamp>,
+                            >::some(v.to_owned_from_source(__buffa_src)?)
+                        }
+                        None => ::buffa::MessageField::none(),
+                    },
+                    target: self
+                        .target
+                        .map(|b| ::buffa::view::bytes_from_source(__buffa_src, b)),
+                    target_kind: self.target_kind,
+                    allocated: self.allocated,
+                    links: self.links,
+                    inode: self.inode,
+                    device: self.device,
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for EntryView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.path.is_empty() {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+                }
+                {
+                    let val = self.kind.to_i32();
+                    if val != 0 {
+                        size += 1u64 + ::buffa::types::int32_encoded_len(val) as u64;
+                    }
+                }
+                if self.size != 0u64 {
+                    size += 1u64 + ::buffa::types::uint64_encoded_len(self.size) as u64;
+                }
+                if self.mode != 0u32 {
+                    size += 1u64 + ::buffa::types::uint32_encoded_len(self.mode) as u64;
+                }
+                if !self.owner.is_empty() {
+                    size
+                        += 1u64 + ::buffa::types::string_encoded_len(&self.owner) as u64;
+                }
+                if !self.group.is_empty() {
+                    size
+                        += 1u64 + ::buffa::types::string_encoded_len(&self.group) as u64;
+                }
+                if self.modified.is_set() {
+                    let __slot = __cache.reserve();
+                    let inner_size = self.modified.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
+                }
+                if let Some(ref v) = self.target {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(v) as u64;
+                }
+                {
+                    let val = self.target_kind.to_i32();
+                    if val != 0 {
+                        size += 1u64 + ::buffa::types::int32_encoded_len(val) as u64;
+                    }
+                }
+                if self.allocated != 0u64 {
+                    size
+                        += 1u64
+                            + ::buffa::types::uint64_encoded_len(self.allocated) as u64;
+                }
+                if self.links != 0u64 {
+                    size += 1u64 + ::buffa::types::uint64_encoded_len(self.links) as u64;
+                }
+                if self.inode != 0u64 {
+                    size += 1u64 + ::buffa::types::uint64_encoded_len(self.inode) as u64;
+                }
+                if self.device != 0u64 {
+                    size
+                        += 1u64 + ::buffa::types::uint64_encoded_len(self.device) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                __cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.path.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+                }
+                {
+                    let val = self.kind.to_i32();
+                    if val != 0 {
+                        ::buffa::types::put_int32_field(2u32, val, buf);
+                    }
+                }
+                if self.size != 0u64 {
+                    ::buffa::types::put_uint64_field(3u32, self.size, buf);
+                }
+                if self.mode != 0u32 {
+                    ::buffa::types::put_uint32_field(4u32, self.mode, buf);
+                }
+                if !self.owner.is_empty() {
+                    ::buffa::types::put_string_field(5u32, &self.owner, buf);
+                }
+                if !self.group.is_empty() {
+                    ::buffa::types::put_string_field(6u32, &self.group, buf);
+                }
+                if self.modified.is_set() {
+                    ::buffa::types::put_len_delimited_header(
+                        7u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    self.modified.write_to(__cache, buf);
+                }
+                if let Some(ref v) = self.target {
+                    ::buffa::types::put_shared_bytes_field(8u32, v, buf);
+                }
+                {
+                    let val = self.target_kind.to_i32();
+                    if val != 0 {
+                        ::buffa::types::put_int32_field(9u32, val, buf);
+                    }
+                }
+                if self.allocated != 0u64 {
+                    ::buffa::types::put_uint64_field(10u32, self.allocated, buf);
+                }
+                if self.links != 0u64 {
+                    ::buffa::types::put_uint64_field(11u32, self.links, buf);
+                }
+                if self.inode != 0u64 {
+                    ::buffa::types::put_uint64_field(12u32, self.inode, buf);
+                }
+                if self.device != 0u64 {
+                    ::buffa::types::put_uint64_field(13u32, self.device, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for EntryView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                    __map
+                        .serialize_entry(
+                            "path",
+                            &::buffa::json_helpers::BytesJson(self.path),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_default_enum_value(&self.kind) {
+                    __map.serialize_entry("kind", &self.kind)?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u64(&self.size) {
+                    __map
+                        .serialize_entry(
+                            "size",
+                            &::buffa::json_helpers::ProtoJson(&self.size),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u32(&self.mode) {
+                    __map
+                        .serialize_entry(
+                            "mode",
+                            &::buffa::json_helpers::ProtoJson(&self.mode),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_empty_str(self.owner) {
+                    __map.serialize_entry("owner", self.owner)?;
+                }
+                if !::buffa::json_helpers::skip_if::is_empty_str(self.group) {
+                    __map.serialize_entry("group", self.group)?;
+                }
+                {
+                    if let ::core::option::Option::Some(__v) = self.modified.as_option()
+                    {
+                        __map.serialize_entry("modified", __v)?;
+                    }
+                }
+                if let ::core::option::Option::Some(__v) = self.target {
+                    __map
+                        .serialize_entry(
+                            "target",
+                            &::buffa::json_helpers::BytesJson(__v),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_default_enum_value(
+                    &self.target_kind,
+                ) {
+                    __map.serialize_entry("targetKind", &self.target_kind)?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u64(&self.allocated) {
+                    __map
+                        .serialize_entry(
+                            "allocated",
+                            &::buffa::json_helpers::ProtoJson(&self.allocated),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u64(&self.links) {
+                    __map
+                        .serialize_entry(
+                            "links",
+                            &::buffa::json_helpers::ProtoJson(&self.links),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u64(&self.inode) {
+                    __map
+                        .serialize_entry(
+                            "inode",
+                            &::buffa::json_helpers::ProtoJson(&self.inode),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u64(&self.device) {
+                    __map
+                        .serialize_entry(
+                            "device",
+                            &::buffa::json_helpers::ProtoJson(&self.device),
+                        )?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for EntryView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "Entry";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.Entry";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Entry";
+        }
+        ::buffa::impl_default_view_instance!(EntryView);
+        ::buffa::impl_view_reborrow!(EntryView);
+        /** Self-contained, `'static` owned view of a `Entry` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`EntryView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`EntryView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct EntryOwnedView(::buffa::OwnedView<EntryView<'static>>);
+        impl EntryOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    EntryOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    EntryOwnedView(::buffa::OwnedView::decode_with_options(bytes, opts)?),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::Entry,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    EntryOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`EntryView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &EntryView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::Entry {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// The whole path.
+            ///
+            /// Field 1: `path`
+            #[must_use]
+            pub fn path(&self) -> &'_ [u8] {
+                self.0.reborrow().path
+            }
+            /// What it is itself.
+            ///
+            /// Field 2: `kind`
+            #[must_use]
+            pub fn kind(&self) -> ::buffa::EnumValue<super::super::EntryKind> {
+                self.0.reborrow().kind
+            }
+            /// In bytes.
+            ///
+            /// Field 3: `size`
+            #[must_use]
+            pub fn size(&self) -> u64 {
+                self.0.reborrow().size
+            }
+            /// Permission bits.
+            ///
+            /// Field 4: `mode`
+            #[must_use]
+            pub fn mode(&self) -> u32 {
+                self.0.reborrow().mode
+            }
+            /// User name, or number where it has none.
+            ///
+            /// Field 5: `owner`
+            #[must_use]
+            pub fn owner(&self) -> &'_ str {
+                self.0.reborrow().owner
+            }
+            /// Group name, or number where it has none.
+            ///
+            /// Field 6: `group`
+            #[must_use]
+            pub fn group(&self) -> &'_ str {
+                self.0.reborrow().group
+            }
+            /// When its content last changed.
+            ///
+            /// Field 7: `modified`
+            #[must_use]
+            pub fn modified(
+                &self,
+            ) -> &::buffa::MessageFieldView<
+                ::buffa_types::google::protobuf::__buffa::view::TimestampView<'_>,
+            > {
+                &self.0.reborrow().modified
+            }
+            /// A symbolic link's target, as it is written.
+            ///
+            /// Field 8: `target`
+            #[must_use]
+            pub fn target(&self) -> ::core::option::Option<&'_ [u8]> {
+                self.0.reborrow().target
+            }
+            /// What a symbolic link leads to; unspecified when it leads nowhere.
+            ///
+            /// Field 9: `target_kind`
+            #[must_use]
+            pub fn target_kind(&self) -> ::buffa::EnumValue<super::super::EntryKind> {
+                self.0.reborrow().target_kind
+            }
+            /// Bytes on disk: fewer than `size` when the file has holes.
+            ///
+            /// Field 10: `allocated`
+            #[must_use]
+            pub fn allocated(&self) -> u64 {
+                self.0.reborrow().allocated
+            }
+            /// Names of the file.
+            ///
+            /// Field 11: `links`
+            #[must_use]
+            pub fn links(&self) -> u64 {
+                self.0.reborrow().links
+            }
+            /// Tells files apart, together with `device`.
+            ///
+            /// Field 12: `inode`
+            #[must_use]
+            pub fn inode(&self) -> u64 {
+                self.0.reborrow().inode
+            }
+            /// The file system's number.
+            ///
+            /// Field 13: `device`
+            #[must_use]
+            pub fn device(&self) -> u64 {
+                self.0.reborrow().device
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<EntryView<'static>>>
+        for EntryOwnedView {
+            fn from(inner: ::buffa::OwnedView<EntryView<'static>>) -> Self {
+                EntryOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<EntryOwnedView>
+        for ::buffa::OwnedView<EntryView<'static>> {
+            fn from(wrapper: EntryOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<EntryView<'static>>>
+        for EntryOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<EntryView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::Entry {
+            type View<'a> = EntryView<'a>;
+            type ViewHandle = EntryOwnedView;
+        }
+        impl ::serde::Serialize for EntryOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Asks for one entry.
+        #[derive(Clone, Debug, Default)]
+        pub struct StatRequestView<'a> {
+            /// Which.
+            ///
+            /// Field 1: `path`
+            pub path: &'a [u8],
+        }
+        impl<'a> ::buffa::MessageView<'a> for StatRequestView<'a> {
+            type Owned = super::super::StatRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.path = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::StatRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::StatRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::StatRequest {
+                    path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for StatRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.path.is_empty() {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.path.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for StatRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                    __map
+                        .serialize_entry(
+                            "path",
+                            &::buffa::json_helpers::BytesJson(self.path),
+                        )?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for StatRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "StatRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.StatRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.StatRequest";
+        }
+        ::buffa::impl_default_view_instance!(StatRequestView);
+        ::buffa::impl_view_reborrow!(StatRequestView);
+        /** Self-contained, `'static` owned view of a `StatRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`StatRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`StatRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct StatRequestOwnedView(::buffa::OwnedView<StatRequestView<'static>>);
+        impl StatRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    StatRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    StatRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::StatRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    StatRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`StatRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &StatRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::StatRequest {
                 self.0.to_owned_message()
             }
             /// The underlying bytes buffer.
@@ -4301,33 +14900,33 @@ pub mod __buffa {
             ///
             /// Field 1: `path`
             #[must_use]
-            pub fn path(&self) -> &'_ str {
+            pub fn path(&self) -> &'_ [u8] {
                 self.0.reborrow().path
             }
         }
-        impl ::core::convert::From<::buffa::OwnedView<ReadSymlinkRequestView<'static>>>
-        for ReadSymlinkRequestOwnedView {
-            fn from(inner: ::buffa::OwnedView<ReadSymlinkRequestView<'static>>) -> Self {
-                ReadSymlinkRequestOwnedView(inner)
+        impl ::core::convert::From<::buffa::OwnedView<StatRequestView<'static>>>
+        for StatRequestOwnedView {
+            fn from(inner: ::buffa::OwnedView<StatRequestView<'static>>) -> Self {
+                StatRequestOwnedView(inner)
             }
         }
-        impl ::core::convert::From<ReadSymlinkRequestOwnedView>
-        for ::buffa::OwnedView<ReadSymlinkRequestView<'static>> {
-            fn from(wrapper: ReadSymlinkRequestOwnedView) -> Self {
+        impl ::core::convert::From<StatRequestOwnedView>
+        for ::buffa::OwnedView<StatRequestView<'static>> {
+            fn from(wrapper: StatRequestOwnedView) -> Self {
                 wrapper.0
             }
         }
-        impl ::core::convert::AsRef<::buffa::OwnedView<ReadSymlinkRequestView<'static>>>
-        for ReadSymlinkRequestOwnedView {
-            fn as_ref(&self) -> &::buffa::OwnedView<ReadSymlinkRequestView<'static>> {
+        impl ::core::convert::AsRef<::buffa::OwnedView<StatRequestView<'static>>>
+        for StatRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<StatRequestView<'static>> {
                 &self.0
             }
         }
-        impl ::buffa::HasMessageView for super::super::ReadSymlinkRequest {
-            type View<'a> = ReadSymlinkRequestView<'a>;
-            type ViewHandle = ReadSymlinkRequestOwnedView;
+        impl ::buffa::HasMessageView for super::super::StatRequest {
+            type View<'a> = StatRequestView<'a>;
+            type ViewHandle = StatRequestOwnedView;
         }
-        impl ::serde::Serialize for ReadSymlinkRequestOwnedView {
+        impl ::serde::Serialize for StatRequestOwnedView {
             fn serialize<__S: ::serde::Serializer>(
                 &self,
                 __s: __S,
@@ -4335,16 +14934,18 @@ pub mod __buffa {
                 ::serde::Serialize::serialize(&self.0, __s)
             }
         }
-        /// The link's target.
+        /// One entry.
         #[derive(Clone, Debug, Default)]
-        pub struct ReadSymlinkResponseView<'a> {
-            /// As it was written, not resolved.
+        pub struct StatResponseView<'a> {
+            /// It.
             ///
-            /// Field 1: `target`
-            pub target: &'a str,
+            /// Field 1: `entry`
+            pub entry: ::buffa::MessageFieldView<
+                super::super::__buffa::view::EntryView<'a>,
+            >,
         }
-        impl<'a> ::buffa::MessageView<'a> for ReadSymlinkResponseView<'a> {
-            type Owned = super::super::ReadSymlinkResponse;
+        impl<'a> ::buffa::MessageView<'a> for StatResponseView<'a> {
+            type Owned = super::super::StatResponse;
             fn decode_view(
                 buf: &'a [u8],
             ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
@@ -4384,7 +14985,25 @@ pub mod __buffa {
                             tag,
                             ::buffa::encoding::WireType::LengthDelimited,
                         )?;
-                        view.target = ::buffa::types::borrow_str(&mut cur)?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        match view.entry.as_mut() {
+                            Some(existing) => {
+                                ::buffa::MessageView::merge_into_view(
+                                    existing,
+                                    sub,
+                                    __sub_ctx,
+                                )?
+                            }
+                            None => {
+                                view.entry = ::buffa::MessageFieldView::set(
+                                    <super::super::__buffa::view::EntryView as ::buffa::MessageView>::decode_view_ctx(
+                                        sub,
+                                        __sub_ctx,
+                                    )?,
+                                );
+                            }
+                        }
                     }
                     _ => {
                         ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
@@ -4395,7 +15014,7 @@ pub mod __buffa {
             fn to_owned_message(
                 &self,
             ) -> ::core::result::Result<
-                super::super::ReadSymlinkResponse,
+                super::super::StatResponse,
                 ::buffa::DecodeError,
             > {
                 self.to_owned_from_source(None)
@@ -4405,41 +15024,57 @@ pub mod __buffa {
                 &self,
                 __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
             ) -> ::core::result::Result<
-                super::super::ReadSymlinkResponse,
+                super::super::StatResponse,
                 ::buffa::DecodeError,
             > {
                 #[allow(unused_imports)]
                 use ::buffa::alloc::string::ToString as _;
                 let _ = __buffa_src;
-                ::core::result::Result::Ok(super::super::ReadSymlinkResponse {
-                    target: self.target.to_string(),
+                ::core::result::Result::Ok(super::super::StatResponse {
+                    entry: match self.entry.as_option() {
+                        Some(v) => {
+                            ::buffa::MessageField::<
+                                super::super::Entry,
+                                ::buffa::Inline<super::super::Entry>,
+                            >::some(v.to_owned_from_source(__buffa_src)?)
+                        }
+                        None => ::buffa::MessageField::none(),
+                    },
                     ..::core::default::Default::default()
                 })
             }
         }
-        impl<'a> ::buffa::ViewEncode<'a> for ReadSymlinkResponseView<'a> {
+        impl<'a> ::buffa::ViewEncode<'a> for StatResponseView<'a> {
             #[allow(clippy::needless_borrow, clippy::let_and_return)]
-            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
                 #[allow(unused_imports)]
                 use ::buffa::Enumeration as _;
                 let mut size = 0u64;
-                if !self.target.is_empty() {
+                if self.entry.is_set() {
+                    let __slot = __cache.reserve();
+                    let inner_size = self.entry.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
                     size
-                        += 1u64
-                            + ::buffa::types::string_encoded_len(&self.target) as u64;
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
                 }
                 ::buffa::saturate_size(size)
             }
             #[allow(clippy::needless_borrow)]
             fn write_to(
                 &self,
-                _cache: &mut ::buffa::SizeCache,
+                __cache: &mut ::buffa::SizeCache,
                 buf: &mut impl ::buffa::EncodeSink,
             ) {
                 #[allow(unused_imports)]
                 use ::buffa::Enumeration as _;
-                if !self.target.is_empty() {
-                    ::buffa::types::put_string_field(1u32, &self.target, buf);
+                if self.entry.is_set() {
+                    ::buffa::types::put_len_delimited_header(
+                        1u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    self.entry.write_to(__cache, buf);
                 }
             }
         }
@@ -4454,37 +15089,37 @@ pub mod __buffa {
         /// fields depends on default-omission rules; serializers that require
         /// known map lengths (e.g. `bincode`) will return a runtime error.
         /// Use the owned message type for those formats.
-        impl<'__a> ::serde::Serialize for ReadSymlinkResponseView<'__a> {
+        impl<'__a> ::serde::Serialize for StatResponseView<'__a> {
             fn serialize<__S: ::serde::Serializer>(
                 &self,
                 __s: __S,
             ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 use ::serde::ser::SerializeMap as _;
                 let mut __map = __s.serialize_map(::core::option::Option::None)?;
-                if !::buffa::json_helpers::skip_if::is_empty_str(self.target) {
-                    __map.serialize_entry("target", self.target)?;
+                {
+                    if let ::core::option::Option::Some(__v) = self.entry.as_option() {
+                        __map.serialize_entry("entry", __v)?;
+                    }
                 }
                 __map.end()
             }
         }
-        impl<'a> ::buffa::MessageName for ReadSymlinkResponseView<'a> {
+        impl<'a> ::buffa::MessageName for StatResponseView<'a> {
             const PACKAGE: &'static str = "sandboxer.agent.v1";
-            const NAME: &'static str = "ReadSymlinkResponse";
-            const FULL_NAME: &'static str = "sandboxer.agent.v1.ReadSymlinkResponse";
-            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReadSymlinkResponse";
+            const NAME: &'static str = "StatResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.StatResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.StatResponse";
         }
-        ::buffa::impl_default_view_instance!(ReadSymlinkResponseView);
-        ::buffa::impl_view_reborrow!(ReadSymlinkResponseView);
-        /** Self-contained, `'static` owned view of a `ReadSymlinkResponse` message.
+        ::buffa::impl_default_view_instance!(StatResponseView);
+        ::buffa::impl_view_reborrow!(StatResponseView);
+        /** Self-contained, `'static` owned view of a `StatResponse` message.
 
- Wraps [`::buffa::OwnedView`]`<`[`ReadSymlinkResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+ Wraps [`::buffa::OwnedView`]`<`[`StatResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
 
- Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ReadSymlinkResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`StatResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
         #[derive(Clone, Debug)]
-        pub struct ReadSymlinkResponseOwnedView(
-            ::buffa::OwnedView<ReadSymlinkResponseView<'static>>,
-        );
-        impl ReadSymlinkResponseOwnedView {
+        pub struct StatResponseOwnedView(::buffa::OwnedView<StatResponseView<'static>>);
+        impl StatResponseOwnedView {
             /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
             ///
             /// The view borrows directly from the buffer's data; the buffer is
@@ -4498,7 +15133,7 @@ pub mod __buffa {
                 bytes: ::buffa::bytes::Bytes,
             ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
                 ::core::result::Result::Ok(
-                    ReadSymlinkResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    StatResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
                 )
             }
             /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
@@ -4513,7 +15148,7 @@ pub mod __buffa {
                 opts: &::buffa::DecodeOptions,
             ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
                 ::core::result::Result::Ok(
-                    ReadSymlinkResponseOwnedView(
+                    StatResponseOwnedView(
                         ::buffa::OwnedView::decode_with_options(bytes, opts)?,
                     ),
                 )
@@ -4527,15 +15162,15 @@ pub mod __buffa {
             /// another [`::buffa::DecodeError`] if the re-encoded bytes are
             /// somehow invalid (should not happen for well-formed messages).
             pub fn from_owned(
-                msg: &super::super::ReadSymlinkResponse,
+                msg: &super::super::StatResponse,
             ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
                 ::core::result::Result::Ok(
-                    ReadSymlinkResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    StatResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
                 )
             }
-            /// Borrow the full [`ReadSymlinkResponseView`] with its lifetime tied to `&self`.
+            /// Borrow the full [`StatResponseView`] with its lifetime tied to `&self`.
             #[must_use]
-            pub fn view(&self) -> &ReadSymlinkResponseView<'_> {
+            pub fn view(&self) -> &StatResponseView<'_> {
                 self.0.reborrow()
             }
             /// Convert to the owned message type.
@@ -4546,7 +15181,7 @@ pub mod __buffa {
             /// whose contract also governs handles converted from a raw
             /// [`::buffa::OwnedView`].
             #[must_use]
-            pub fn to_owned_message(&self) -> super::super::ReadSymlinkResponse {
+            pub fn to_owned_message(&self) -> super::super::StatResponse {
                 self.0.to_owned_message()
             }
             /// The underlying bytes buffer.
@@ -4559,39 +15194,39 @@ pub mod __buffa {
             pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
                 self.0.into_bytes()
             }
-            /// As it was written, not resolved.
+            /// It.
             ///
-            /// Field 1: `target`
+            /// Field 1: `entry`
             #[must_use]
-            pub fn target(&self) -> &'_ str {
-                self.0.reborrow().target
+            pub fn entry(
+                &self,
+            ) -> &::buffa::MessageFieldView<super::super::__buffa::view::EntryView<'_>> {
+                &self.0.reborrow().entry
             }
         }
-        impl ::core::convert::From<::buffa::OwnedView<ReadSymlinkResponseView<'static>>>
-        for ReadSymlinkResponseOwnedView {
-            fn from(
-                inner: ::buffa::OwnedView<ReadSymlinkResponseView<'static>>,
-            ) -> Self {
-                ReadSymlinkResponseOwnedView(inner)
+        impl ::core::convert::From<::buffa::OwnedView<StatResponseView<'static>>>
+        for StatResponseOwnedView {
+            fn from(inner: ::buffa::OwnedView<StatResponseView<'static>>) -> Self {
+                StatResponseOwnedView(inner)
             }
         }
-        impl ::core::convert::From<ReadSymlinkResponseOwnedView>
-        for ::buffa::OwnedView<ReadSymlinkResponseView<'static>> {
-            fn from(wrapper: ReadSymlinkResponseOwnedView) -> Self {
+        impl ::core::convert::From<StatResponseOwnedView>
+        for ::buffa::OwnedView<StatResponseView<'static>> {
+            fn from(wrapper: StatResponseOwnedView) -> Self {
                 wrapper.0
             }
         }
-        impl ::core::convert::AsRef<::buffa::OwnedView<ReadSymlinkResponseView<'static>>>
-        for ReadSymlinkResponseOwnedView {
-            fn as_ref(&self) -> &::buffa::OwnedView<ReadSymlinkResponseView<'static>> {
+        impl ::core::convert::AsRef<::buffa::OwnedView<StatResponseView<'static>>>
+        for StatResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<StatResponseView<'static>> {
                 &self.0
             }
         }
-        impl ::buffa::HasMessageView for super::super::ReadSymlinkResponse {
-            type View<'a> = ReadSymlinkResponseView<'a>;
-            type ViewHandle = ReadSymlinkResponseOwnedView;
+        impl ::buffa::HasMessageView for super::super::StatResponse {
+            type View<'a> = StatResponseView<'a>;
+            type ViewHandle = StatResponseOwnedView;
         }
-        impl ::serde::Serialize for ReadSymlinkResponseOwnedView {
+        impl ::serde::Serialize for StatResponseOwnedView {
             fn serialize<__S: ::serde::Serializer>(
                 &self,
                 __s: __S,
@@ -4599,17 +15234,2113 @@ pub mod __buffa {
                 ::serde::Serialize::serialize(&self.0, __s)
             }
         }
-        /// Makes a link.
+        /// Asks for a directory's entries.
+        #[derive(Clone, Debug, Default)]
+        pub struct ListDirectoryRequestView<'a> {
+            /// Which.
+            ///
+            /// Field 1: `path`
+            pub path: &'a [u8],
+        }
+        impl<'a> ::buffa::MessageView<'a> for ListDirectoryRequestView<'a> {
+            type Owned = super::super::ListDirectoryRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.path = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::ListDirectoryRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::ListDirectoryRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::ListDirectoryRequest {
+                    path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ListDirectoryRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.path.is_empty() {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.path.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ListDirectoryRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                    __map
+                        .serialize_entry(
+                            "path",
+                            &::buffa::json_helpers::BytesJson(self.path),
+                        )?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ListDirectoryRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "ListDirectoryRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ListDirectoryRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListDirectoryRequest";
+        }
+        ::buffa::impl_default_view_instance!(ListDirectoryRequestView);
+        ::buffa::impl_view_reborrow!(ListDirectoryRequestView);
+        /** Self-contained, `'static` owned view of a `ListDirectoryRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ListDirectoryRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ListDirectoryRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ListDirectoryRequestOwnedView(
+            ::buffa::OwnedView<ListDirectoryRequestView<'static>>,
+        );
+        impl ListDirectoryRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListDirectoryRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListDirectoryRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::ListDirectoryRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListDirectoryRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ListDirectoryRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ListDirectoryRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::ListDirectoryRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Which.
+            ///
+            /// Field 1: `path`
+            #[must_use]
+            pub fn path(&self) -> &'_ [u8] {
+                self.0.reborrow().path
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ListDirectoryRequestView<'static>>>
+        for ListDirectoryRequestOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<ListDirectoryRequestView<'static>>,
+            ) -> Self {
+                ListDirectoryRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ListDirectoryRequestOwnedView>
+        for ::buffa::OwnedView<ListDirectoryRequestView<'static>> {
+            fn from(wrapper: ListDirectoryRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<
+            ::buffa::OwnedView<ListDirectoryRequestView<'static>>,
+        > for ListDirectoryRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ListDirectoryRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ListDirectoryRequest {
+            type View<'a> = ListDirectoryRequestView<'a>;
+            type ViewHandle = ListDirectoryRequestOwnedView;
+        }
+        impl ::serde::Serialize for ListDirectoryRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Some entries.
+        #[derive(Clone, Debug, Default)]
+        pub struct ListDirectoryResponseView<'a> {
+            /// They.
+            ///
+            /// Field 1: `entries`
+            pub entries: ::buffa::RepeatedView<
+                'a,
+                super::super::__buffa::view::EntryView<'a>,
+            >,
+        }
+        impl<'a> ::buffa::MessageView<'a> for ListDirectoryResponseView<'a> {
+            type Owned = super::super::ListDirectoryResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        ctx.register_element_memory(
+                            ::core::mem::size_of::<
+                                super::super::__buffa::view::EntryView,
+                            >(),
+                        )?;
+                        view.entries
+                            .push(
+                                <super::super::__buffa::view::EntryView as ::buffa::MessageView>::decode_view_ctx(
+                                    sub,
+                                    __sub_ctx,
+                                )?,
+                            );
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::ListDirectoryResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::ListDirectoryResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::ListDirectoryResponse {
+                    entries: self
+                        .entries
+                        .iter()
+                        .map(|v| v.to_owned_from_source(__buffa_src))
+                        .collect::<::core::result::Result<_, ::buffa::DecodeError>>()?,
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ListDirectoryResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                for v in &self.entries {
+                    let __slot = __cache.reserve();
+                    let inner_size = v.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                __cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                for v in &self.entries {
+                    ::buffa::types::put_len_delimited_header(
+                        1u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    v.write_to(__cache, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ListDirectoryResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !self.entries.is_empty() {
+                    __map.serialize_entry("entries", &*self.entries)?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ListDirectoryResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "ListDirectoryResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ListDirectoryResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListDirectoryResponse";
+        }
+        ::buffa::impl_default_view_instance!(ListDirectoryResponseView);
+        ::buffa::impl_view_reborrow!(ListDirectoryResponseView);
+        /** Self-contained, `'static` owned view of a `ListDirectoryResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ListDirectoryResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ListDirectoryResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ListDirectoryResponseOwnedView(
+            ::buffa::OwnedView<ListDirectoryResponseView<'static>>,
+        );
+        impl ListDirectoryResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListDirectoryResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListDirectoryResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::ListDirectoryResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListDirectoryResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ListDirectoryResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ListDirectoryResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::ListDirectoryResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// They.
+            ///
+            /// Field 1: `entries`
+            #[must_use]
+            pub fn entries(
+                &self,
+            ) -> &::buffa::RepeatedView<'_, super::super::__buffa::view::EntryView<'_>> {
+                &self.0.reborrow().entries
+            }
+        }
+        impl ::core::convert::From<
+            ::buffa::OwnedView<ListDirectoryResponseView<'static>>,
+        > for ListDirectoryResponseOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<ListDirectoryResponseView<'static>>,
+            ) -> Self {
+                ListDirectoryResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ListDirectoryResponseOwnedView>
+        for ::buffa::OwnedView<ListDirectoryResponseView<'static>> {
+            fn from(wrapper: ListDirectoryResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<
+            ::buffa::OwnedView<ListDirectoryResponseView<'static>>,
+        > for ListDirectoryResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ListDirectoryResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ListDirectoryResponse {
+            type View<'a> = ListDirectoryResponseView<'a>;
+            type ViewHandle = ListDirectoryResponseOwnedView;
+        }
+        impl ::serde::Serialize for ListDirectoryResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Makes a directory.
+        #[derive(Clone, Debug, Default)]
+        pub struct MakeDirectoryRequestView<'a> {
+            /// Where.
+            ///
+            /// Field 1: `path`
+            pub path: &'a [u8],
+        }
+        impl<'a> ::buffa::MessageView<'a> for MakeDirectoryRequestView<'a> {
+            type Owned = super::super::MakeDirectoryRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.path = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::MakeDirectoryRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::MakeDirectoryRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::MakeDirectoryRequest {
+                    path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for MakeDirectoryRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.path.is_empty() {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.path.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for MakeDirectoryRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                    __map
+                        .serialize_entry(
+                            "path",
+                            &::buffa::json_helpers::BytesJson(self.path),
+                        )?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for MakeDirectoryRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "MakeDirectoryRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.MakeDirectoryRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeDirectoryRequest";
+        }
+        ::buffa::impl_default_view_instance!(MakeDirectoryRequestView);
+        ::buffa::impl_view_reborrow!(MakeDirectoryRequestView);
+        /** Self-contained, `'static` owned view of a `MakeDirectoryRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`MakeDirectoryRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`MakeDirectoryRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct MakeDirectoryRequestOwnedView(
+            ::buffa::OwnedView<MakeDirectoryRequestView<'static>>,
+        );
+        impl MakeDirectoryRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeDirectoryRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeDirectoryRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::MakeDirectoryRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeDirectoryRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`MakeDirectoryRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &MakeDirectoryRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::MakeDirectoryRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Where.
+            ///
+            /// Field 1: `path`
+            #[must_use]
+            pub fn path(&self) -> &'_ [u8] {
+                self.0.reborrow().path
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<MakeDirectoryRequestView<'static>>>
+        for MakeDirectoryRequestOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<MakeDirectoryRequestView<'static>>,
+            ) -> Self {
+                MakeDirectoryRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<MakeDirectoryRequestOwnedView>
+        for ::buffa::OwnedView<MakeDirectoryRequestView<'static>> {
+            fn from(wrapper: MakeDirectoryRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<
+            ::buffa::OwnedView<MakeDirectoryRequestView<'static>>,
+        > for MakeDirectoryRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<MakeDirectoryRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::MakeDirectoryRequest {
+            type View<'a> = MakeDirectoryRequestView<'a>;
+            type ViewHandle = MakeDirectoryRequestOwnedView;
+        }
+        impl ::serde::Serialize for MakeDirectoryRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Made.
+        #[derive(Clone, Debug, Default)]
+        pub struct MakeDirectoryResponseView<'a> {
+            #[doc(hidden)]
+            pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for MakeDirectoryResponseView<'a> {
+            type Owned = super::super::MakeDirectoryResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::MakeDirectoryResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::MakeDirectoryResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::MakeDirectoryResponse {
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for MakeDirectoryResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let size = 0u64;
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                _buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for MakeDirectoryResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for MakeDirectoryResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "MakeDirectoryResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.MakeDirectoryResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeDirectoryResponse";
+        }
+        ::buffa::impl_default_view_instance!(MakeDirectoryResponseView);
+        ::buffa::impl_view_reborrow!(MakeDirectoryResponseView);
+        /** Self-contained, `'static` owned view of a `MakeDirectoryResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`MakeDirectoryResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`MakeDirectoryResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct MakeDirectoryResponseOwnedView(
+            ::buffa::OwnedView<MakeDirectoryResponseView<'static>>,
+        );
+        impl MakeDirectoryResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeDirectoryResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeDirectoryResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::MakeDirectoryResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeDirectoryResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`MakeDirectoryResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &MakeDirectoryResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::MakeDirectoryResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+        }
+        impl ::core::convert::From<
+            ::buffa::OwnedView<MakeDirectoryResponseView<'static>>,
+        > for MakeDirectoryResponseOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<MakeDirectoryResponseView<'static>>,
+            ) -> Self {
+                MakeDirectoryResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<MakeDirectoryResponseOwnedView>
+        for ::buffa::OwnedView<MakeDirectoryResponseView<'static>> {
+            fn from(wrapper: MakeDirectoryResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<
+            ::buffa::OwnedView<MakeDirectoryResponseView<'static>>,
+        > for MakeDirectoryResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<MakeDirectoryResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::MakeDirectoryResponse {
+            type View<'a> = MakeDirectoryResponseView<'a>;
+            type ViewHandle = MakeDirectoryResponseOwnedView;
+        }
+        impl ::serde::Serialize for MakeDirectoryResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Renames an entry.
+        #[derive(Clone, Debug, Default)]
+        pub struct RenameRequestView<'a> {
+            /// Which.
+            ///
+            /// Field 1: `from`
+            pub from: &'a [u8],
+            /// To what.
+            ///
+            /// Field 2: `to`
+            pub to: &'a [u8],
+        }
+        impl<'a> ::buffa::MessageView<'a> for RenameRequestView<'a> {
+            type Owned = super::super::RenameRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.from = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.to = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::RenameRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::RenameRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::RenameRequest {
+                    from: ::buffa::view::bytes_from_source(__buffa_src, self.from),
+                    to: ::buffa::view::bytes_from_source(__buffa_src, self.to),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for RenameRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.from.is_empty() {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.from) as u64;
+                }
+                if !self.to.is_empty() {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.to) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.from.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.from, buf);
+                }
+                if !self.to.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(2u32, &self.to, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for RenameRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.from) {
+                    __map
+                        .serialize_entry(
+                            "from",
+                            &::buffa::json_helpers::BytesJson(self.from),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.to) {
+                    __map
+                        .serialize_entry(
+                            "to",
+                            &::buffa::json_helpers::BytesJson(self.to),
+                        )?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for RenameRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "RenameRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.RenameRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RenameRequest";
+        }
+        ::buffa::impl_default_view_instance!(RenameRequestView);
+        ::buffa::impl_view_reborrow!(RenameRequestView);
+        /** Self-contained, `'static` owned view of a `RenameRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`RenameRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`RenameRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct RenameRequestOwnedView(
+            ::buffa::OwnedView<RenameRequestView<'static>>,
+        );
+        impl RenameRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RenameRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RenameRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::RenameRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RenameRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`RenameRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &RenameRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::RenameRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Which.
+            ///
+            /// Field 1: `from`
+            #[must_use]
+            pub fn from(&self) -> &'_ [u8] {
+                self.0.reborrow().from
+            }
+            /// To what.
+            ///
+            /// Field 2: `to`
+            #[must_use]
+            pub fn to(&self) -> &'_ [u8] {
+                self.0.reborrow().to
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<RenameRequestView<'static>>>
+        for RenameRequestOwnedView {
+            fn from(inner: ::buffa::OwnedView<RenameRequestView<'static>>) -> Self {
+                RenameRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<RenameRequestOwnedView>
+        for ::buffa::OwnedView<RenameRequestView<'static>> {
+            fn from(wrapper: RenameRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<RenameRequestView<'static>>>
+        for RenameRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<RenameRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::RenameRequest {
+            type View<'a> = RenameRequestView<'a>;
+            type ViewHandle = RenameRequestOwnedView;
+        }
+        impl ::serde::Serialize for RenameRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Renamed.
+        #[derive(Clone, Debug, Default)]
+        pub struct RenameResponseView<'a> {
+            #[doc(hidden)]
+            pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for RenameResponseView<'a> {
+            type Owned = super::super::RenameResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::RenameResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::RenameResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::RenameResponse {
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for RenameResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let size = 0u64;
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                _buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for RenameResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for RenameResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "RenameResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.RenameResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RenameResponse";
+        }
+        ::buffa::impl_default_view_instance!(RenameResponseView);
+        ::buffa::impl_view_reborrow!(RenameResponseView);
+        /** Self-contained, `'static` owned view of a `RenameResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`RenameResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`RenameResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct RenameResponseOwnedView(
+            ::buffa::OwnedView<RenameResponseView<'static>>,
+        );
+        impl RenameResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RenameResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RenameResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::RenameResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RenameResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`RenameResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &RenameResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::RenameResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<RenameResponseView<'static>>>
+        for RenameResponseOwnedView {
+            fn from(inner: ::buffa::OwnedView<RenameResponseView<'static>>) -> Self {
+                RenameResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<RenameResponseOwnedView>
+        for ::buffa::OwnedView<RenameResponseView<'static>> {
+            fn from(wrapper: RenameResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<RenameResponseView<'static>>>
+        for RenameResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<RenameResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::RenameResponse {
+            type View<'a> = RenameResponseView<'a>;
+            type ViewHandle = RenameResponseOwnedView;
+        }
+        impl ::serde::Serialize for RenameResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Removes a tree.
+        #[derive(Clone, Debug, Default)]
+        pub struct RemoveRequestView<'a> {
+            /// Which.
+            ///
+            /// Field 1: `path`
+            pub path: &'a [u8],
+        }
+        impl<'a> ::buffa::MessageView<'a> for RemoveRequestView<'a> {
+            type Owned = super::super::RemoveRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.path = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::RemoveRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::RemoveRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::RemoveRequest {
+                    path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for RemoveRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.path.is_empty() {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.path.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for RemoveRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                    __map
+                        .serialize_entry(
+                            "path",
+                            &::buffa::json_helpers::BytesJson(self.path),
+                        )?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for RemoveRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "RemoveRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.RemoveRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RemoveRequest";
+        }
+        ::buffa::impl_default_view_instance!(RemoveRequestView);
+        ::buffa::impl_view_reborrow!(RemoveRequestView);
+        /** Self-contained, `'static` owned view of a `RemoveRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`RemoveRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`RemoveRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct RemoveRequestOwnedView(
+            ::buffa::OwnedView<RemoveRequestView<'static>>,
+        );
+        impl RemoveRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RemoveRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RemoveRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::RemoveRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RemoveRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`RemoveRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &RemoveRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::RemoveRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Which.
+            ///
+            /// Field 1: `path`
+            #[must_use]
+            pub fn path(&self) -> &'_ [u8] {
+                self.0.reborrow().path
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<RemoveRequestView<'static>>>
+        for RemoveRequestOwnedView {
+            fn from(inner: ::buffa::OwnedView<RemoveRequestView<'static>>) -> Self {
+                RemoveRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<RemoveRequestOwnedView>
+        for ::buffa::OwnedView<RemoveRequestView<'static>> {
+            fn from(wrapper: RemoveRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<RemoveRequestView<'static>>>
+        for RemoveRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<RemoveRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::RemoveRequest {
+            type View<'a> = RemoveRequestView<'a>;
+            type ViewHandle = RemoveRequestOwnedView;
+        }
+        impl ::serde::Serialize for RemoveRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Removed.
+        #[derive(Clone, Debug, Default)]
+        pub struct RemoveResponseView<'a> {
+            #[doc(hidden)]
+            pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for RemoveResponseView<'a> {
+            type Owned = super::super::RemoveResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::RemoveResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::RemoveResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::RemoveResponse {
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for RemoveResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let size = 0u64;
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                _buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for RemoveResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for RemoveResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "RemoveResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.RemoveResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.RemoveResponse";
+        }
+        ::buffa::impl_default_view_instance!(RemoveResponseView);
+        ::buffa::impl_view_reborrow!(RemoveResponseView);
+        /** Self-contained, `'static` owned view of a `RemoveResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`RemoveResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`RemoveResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct RemoveResponseOwnedView(
+            ::buffa::OwnedView<RemoveResponseView<'static>>,
+        );
+        impl RemoveResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RemoveResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RemoveResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::RemoveResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    RemoveResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`RemoveResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &RemoveResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::RemoveResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<RemoveResponseView<'static>>>
+        for RemoveResponseOwnedView {
+            fn from(inner: ::buffa::OwnedView<RemoveResponseView<'static>>) -> Self {
+                RemoveResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<RemoveResponseOwnedView>
+        for ::buffa::OwnedView<RemoveResponseView<'static>> {
+            fn from(wrapper: RemoveResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<RemoveResponseView<'static>>>
+        for RemoveResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<RemoveResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::RemoveResponse {
+            type View<'a> = RemoveResponseView<'a>;
+            type ViewHandle = RemoveResponseOwnedView;
+        }
+        impl ::serde::Serialize for RemoveResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Makes a symbolic link.
         #[derive(Clone, Debug, Default)]
         pub struct MakeSymlinkRequestView<'a> {
             /// Where.
             ///
             /// Field 1: `path`
-            pub path: &'a str,
+            pub path: &'a [u8],
             /// What it points to, written as given.
             ///
             /// Field 2: `target`
-            pub target: &'a str,
+            pub target: &'a [u8],
         }
         impl<'a> ::buffa::MessageView<'a> for MakeSymlinkRequestView<'a> {
             type Owned = super::super::MakeSymlinkRequest;
@@ -4652,14 +17383,14 @@ pub mod __buffa {
                             tag,
                             ::buffa::encoding::WireType::LengthDelimited,
                         )?;
-                        view.path = ::buffa::types::borrow_str(&mut cur)?;
+                        view.path = ::buffa::types::borrow_bytes(&mut cur)?;
                     }
                     2u32 => {
                         ::buffa::encoding::check_wire_type(
                             tag,
                             ::buffa::encoding::WireType::LengthDelimited,
                         )?;
-                        view.target = ::buffa::types::borrow_str(&mut cur)?;
+                        view.target = ::buffa::types::borrow_bytes(&mut cur)?;
                     }
                     _ => {
                         ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
@@ -4687,8 +17418,8 @@ pub mod __buffa {
                 use ::buffa::alloc::string::ToString as _;
                 let _ = __buffa_src;
                 ::core::result::Result::Ok(super::super::MakeSymlinkRequest {
-                    path: self.path.to_string(),
-                    target: self.target.to_string(),
+                    path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
+                    target: ::buffa::view::bytes_from_source(__buffa_src, self.target),
                     ..::core::default::Default::default()
                 })
             }
@@ -4700,12 +17431,11 @@ pub mod __buffa {
                 use ::buffa::Enumeration as _;
                 let mut size = 0u64;
                 if !self.path.is_empty() {
-                    size += 1u64 + ::buffa::types::string_encoded_len(&self.path) as u64;
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
                 }
                 if !self.target.is_empty() {
                     size
-                        += 1u64
-                            + ::buffa::types::string_encoded_len(&self.target) as u64;
+                        += 1u64 + ::buffa::types::bytes_encoded_len(&self.target) as u64;
                 }
                 ::buffa::saturate_size(size)
             }
@@ -4718,10 +17448,10 @@ pub mod __buffa {
                 #[allow(unused_imports)]
                 use ::buffa::Enumeration as _;
                 if !self.path.is_empty() {
-                    ::buffa::types::put_string_field(1u32, &self.path, buf);
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
                 }
                 if !self.target.is_empty() {
-                    ::buffa::types::put_string_field(2u32, &self.target, buf);
+                    ::buffa::types::put_shared_bytes_field(2u32, &self.target, buf);
                 }
             }
         }
@@ -4743,11 +17473,19 @@ pub mod __buffa {
             ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 use ::serde::ser::SerializeMap as _;
                 let mut __map = __s.serialize_map(::core::option::Option::None)?;
-                if !::buffa::json_helpers::skip_if::is_empty_str(self.path) {
-                    __map.serialize_entry("path", self.path)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                    __map
+                        .serialize_entry(
+                            "path",
+                            &::buffa::json_helpers::BytesJson(self.path),
+                        )?;
                 }
-                if !::buffa::json_helpers::skip_if::is_empty_str(self.target) {
-                    __map.serialize_entry("target", self.target)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.target) {
+                    __map
+                        .serialize_entry(
+                            "target",
+                            &::buffa::json_helpers::BytesJson(self.target),
+                        )?;
                 }
                 __map.end()
             }
@@ -4848,14 +17586,14 @@ pub mod __buffa {
             ///
             /// Field 1: `path`
             #[must_use]
-            pub fn path(&self) -> &'_ str {
+            pub fn path(&self) -> &'_ [u8] {
                 self.0.reborrow().path
             }
             /// What it points to, written as given.
             ///
             /// Field 2: `target`
             #[must_use]
-            pub fn target(&self) -> &'_ str {
+            pub fn target(&self) -> &'_ [u8] {
                 self.0.reborrow().target
             }
         }
@@ -5125,13 +17863,553 @@ pub mod __buffa {
                 ::serde::Serialize::serialize(&self.0, __s)
             }
         }
+        /// Makes a hard link.
+        #[derive(Clone, Debug, Default)]
+        pub struct MakeHardLinkRequestView<'a> {
+            /// Where.
+            ///
+            /// Field 1: `path`
+            pub path: &'a [u8],
+            /// The file that gets one more name; a link is not followed.
+            ///
+            /// Field 2: `existing`
+            pub existing: &'a [u8],
+        }
+        impl<'a> ::buffa::MessageView<'a> for MakeHardLinkRequestView<'a> {
+            type Owned = super::super::MakeHardLinkRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.path = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.existing = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::MakeHardLinkRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::MakeHardLinkRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::MakeHardLinkRequest {
+                    path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
+                    existing: ::buffa::view::bytes_from_source(
+                        __buffa_src,
+                        self.existing,
+                    ),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for MakeHardLinkRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.path.is_empty() {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+                }
+                if !self.existing.is_empty() {
+                    size
+                        += 1u64
+                            + ::buffa::types::bytes_encoded_len(&self.existing) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.path.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+                }
+                if !self.existing.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(2u32, &self.existing, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for MakeHardLinkRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                    __map
+                        .serialize_entry(
+                            "path",
+                            &::buffa::json_helpers::BytesJson(self.path),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.existing) {
+                    __map
+                        .serialize_entry(
+                            "existing",
+                            &::buffa::json_helpers::BytesJson(self.existing),
+                        )?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for MakeHardLinkRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "MakeHardLinkRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.MakeHardLinkRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeHardLinkRequest";
+        }
+        ::buffa::impl_default_view_instance!(MakeHardLinkRequestView);
+        ::buffa::impl_view_reborrow!(MakeHardLinkRequestView);
+        /** Self-contained, `'static` owned view of a `MakeHardLinkRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`MakeHardLinkRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`MakeHardLinkRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct MakeHardLinkRequestOwnedView(
+            ::buffa::OwnedView<MakeHardLinkRequestView<'static>>,
+        );
+        impl MakeHardLinkRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeHardLinkRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeHardLinkRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::MakeHardLinkRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeHardLinkRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`MakeHardLinkRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &MakeHardLinkRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::MakeHardLinkRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Where.
+            ///
+            /// Field 1: `path`
+            #[must_use]
+            pub fn path(&self) -> &'_ [u8] {
+                self.0.reborrow().path
+            }
+            /// The file that gets one more name; a link is not followed.
+            ///
+            /// Field 2: `existing`
+            #[must_use]
+            pub fn existing(&self) -> &'_ [u8] {
+                self.0.reborrow().existing
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<MakeHardLinkRequestView<'static>>>
+        for MakeHardLinkRequestOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<MakeHardLinkRequestView<'static>>,
+            ) -> Self {
+                MakeHardLinkRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<MakeHardLinkRequestOwnedView>
+        for ::buffa::OwnedView<MakeHardLinkRequestView<'static>> {
+            fn from(wrapper: MakeHardLinkRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<MakeHardLinkRequestView<'static>>>
+        for MakeHardLinkRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<MakeHardLinkRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::MakeHardLinkRequest {
+            type View<'a> = MakeHardLinkRequestView<'a>;
+            type ViewHandle = MakeHardLinkRequestOwnedView;
+        }
+        impl ::serde::Serialize for MakeHardLinkRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Made.
+        #[derive(Clone, Debug, Default)]
+        pub struct MakeHardLinkResponseView<'a> {
+            #[doc(hidden)]
+            pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for MakeHardLinkResponseView<'a> {
+            type Owned = super::super::MakeHardLinkResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::MakeHardLinkResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::MakeHardLinkResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::MakeHardLinkResponse {
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for MakeHardLinkResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let size = 0u64;
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                _buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for MakeHardLinkResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for MakeHardLinkResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "MakeHardLinkResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.MakeHardLinkResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.MakeHardLinkResponse";
+        }
+        ::buffa::impl_default_view_instance!(MakeHardLinkResponseView);
+        ::buffa::impl_view_reborrow!(MakeHardLinkResponseView);
+        /** Self-contained, `'static` owned view of a `MakeHardLinkResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`MakeHardLinkResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`MakeHardLinkResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct MakeHardLinkResponseOwnedView(
+            ::buffa::OwnedView<MakeHardLinkResponseView<'static>>,
+        );
+        impl MakeHardLinkResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeHardLinkResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeHardLinkResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::MakeHardLinkResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    MakeHardLinkResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`MakeHardLinkResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &MakeHardLinkResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::MakeHardLinkResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<MakeHardLinkResponseView<'static>>>
+        for MakeHardLinkResponseOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<MakeHardLinkResponseView<'static>>,
+            ) -> Self {
+                MakeHardLinkResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<MakeHardLinkResponseOwnedView>
+        for ::buffa::OwnedView<MakeHardLinkResponseView<'static>> {
+            fn from(wrapper: MakeHardLinkResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<
+            ::buffa::OwnedView<MakeHardLinkResponseView<'static>>,
+        > for MakeHardLinkResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<MakeHardLinkResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::MakeHardLinkResponse {
+            type View<'a> = MakeHardLinkResponseView<'a>;
+            type ViewHandle = MakeHardLinkResponseOwnedView;
+        }
+        impl ::serde::Serialize for MakeHardLinkResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
         /// Sets permission bits.
         #[derive(Clone, Debug, Default)]
         pub struct SetModeRequestView<'a> {
             /// Of what; a link is followed.
             ///
             /// Field 1: `path`
-            pub path: &'a str,
+            pub path: &'a [u8],
             /// The new bits, at most 07777.
             ///
             /// Field 2: `mode`
@@ -5178,7 +18456,7 @@ pub mod __buffa {
                             tag,
                             ::buffa::encoding::WireType::LengthDelimited,
                         )?;
-                        view.path = ::buffa::types::borrow_str(&mut cur)?;
+                        view.path = ::buffa::types::borrow_bytes(&mut cur)?;
                     }
                     2u32 => {
                         ::buffa::encoding::check_wire_type(
@@ -5213,7 +18491,7 @@ pub mod __buffa {
                 use ::buffa::alloc::string::ToString as _;
                 let _ = __buffa_src;
                 ::core::result::Result::Ok(super::super::SetModeRequest {
-                    path: self.path.to_string(),
+                    path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
                     mode: self.mode,
                     ..::core::default::Default::default()
                 })
@@ -5226,7 +18504,7 @@ pub mod __buffa {
                 use ::buffa::Enumeration as _;
                 let mut size = 0u64;
                 if !self.path.is_empty() {
-                    size += 1u64 + ::buffa::types::string_encoded_len(&self.path) as u64;
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
                 }
                 if self.mode != 0u32 {
                     size += 1u64 + ::buffa::types::uint32_encoded_len(self.mode) as u64;
@@ -5242,7 +18520,7 @@ pub mod __buffa {
                 #[allow(unused_imports)]
                 use ::buffa::Enumeration as _;
                 if !self.path.is_empty() {
-                    ::buffa::types::put_string_field(1u32, &self.path, buf);
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
                 }
                 if self.mode != 0u32 {
                     ::buffa::types::put_uint32_field(2u32, self.mode, buf);
@@ -5267,8 +18545,12 @@ pub mod __buffa {
             ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 use ::serde::ser::SerializeMap as _;
                 let mut __map = __s.serialize_map(::core::option::Option::None)?;
-                if !::buffa::json_helpers::skip_if::is_empty_str(self.path) {
-                    __map.serialize_entry("path", self.path)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                    __map
+                        .serialize_entry(
+                            "path",
+                            &::buffa::json_helpers::BytesJson(self.path),
+                        )?;
                 }
                 if !::buffa::json_helpers::skip_if::is_zero_u32(&self.mode) {
                     __map
@@ -5376,7 +18658,7 @@ pub mod __buffa {
             ///
             /// Field 1: `path`
             #[must_use]
-            pub fn path(&self) -> &'_ str {
+            pub fn path(&self) -> &'_ [u8] {
                 self.0.reborrow().path
             }
             /// The new bits, at most 07777.
@@ -5644,6 +18926,4655 @@ pub mod __buffa {
             type ViewHandle = SetModeResponseOwnedView;
         }
         impl ::serde::Serialize for SetModeResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Watches a directory.
+        #[derive(Clone, Debug, Default)]
+        pub struct WatchRequestView<'a> {
+            /// Which.
+            ///
+            /// Field 1: `path`
+            pub path: &'a [u8],
+            /// Whether the directories below it are watched too.
+            ///
+            /// Field 2: `recursive`
+            pub recursive: bool,
+        }
+        impl<'a> ::buffa::MessageView<'a> for WatchRequestView<'a> {
+            type Owned = super::super::WatchRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.path = ::buffa::types::borrow_bytes(&mut cur)?;
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.recursive = ::buffa::types::decode_bool(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::WatchRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::WatchRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::WatchRequest {
+                    path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
+                    recursive: self.recursive,
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for WatchRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.path.is_empty() {
+                    size += 1u64 + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+                }
+                if self.recursive {
+                    size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.path.is_empty() {
+                    ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+                }
+                if self.recursive {
+                    ::buffa::types::put_bool_field(2u32, self.recursive, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for WatchRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                    __map
+                        .serialize_entry(
+                            "path",
+                            &::buffa::json_helpers::BytesJson(self.path),
+                        )?;
+                }
+                if self.recursive {
+                    __map.serialize_entry("recursive", &self.recursive)?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for WatchRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "WatchRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchRequest";
+        }
+        ::buffa::impl_default_view_instance!(WatchRequestView);
+        ::buffa::impl_view_reborrow!(WatchRequestView);
+        /** Self-contained, `'static` owned view of a `WatchRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`WatchRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`WatchRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct WatchRequestOwnedView(::buffa::OwnedView<WatchRequestView<'static>>);
+        impl WatchRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    WatchRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    WatchRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::WatchRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    WatchRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`WatchRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &WatchRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::WatchRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Which.
+            ///
+            /// Field 1: `path`
+            #[must_use]
+            pub fn path(&self) -> &'_ [u8] {
+                self.0.reborrow().path
+            }
+            /// Whether the directories below it are watched too.
+            ///
+            /// Field 2: `recursive`
+            #[must_use]
+            pub fn recursive(&self) -> bool {
+                self.0.reborrow().recursive
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<WatchRequestView<'static>>>
+        for WatchRequestOwnedView {
+            fn from(inner: ::buffa::OwnedView<WatchRequestView<'static>>) -> Self {
+                WatchRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<WatchRequestOwnedView>
+        for ::buffa::OwnedView<WatchRequestView<'static>> {
+            fn from(wrapper: WatchRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<WatchRequestView<'static>>>
+        for WatchRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<WatchRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::WatchRequest {
+            type View<'a> = WatchRequestView<'a>;
+            type ViewHandle = WatchRequestOwnedView;
+        }
+        impl ::serde::Serialize for WatchRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// What happened.
+        #[derive(Clone, Debug, Default)]
+        pub struct WatchResponseView<'a> {
+            pub event: ::core::option::Option<
+                super::super::__buffa::view::oneof::watch_response::Event<'a>,
+            >,
+        }
+        impl<'a> ::buffa::MessageView<'a> for WatchResponseView<'a> {
+            type Owned = super::super::WatchResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::watch_response::Event::Watching(
+                                ref mut existing,
+                            ),
+                        ) = view.event
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.event = Some(
+                                super::super::__buffa::view::oneof::watch_response::Event::Watching(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::watch_response::WatchingView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::watch_response::Event::Change(
+                                ref mut existing,
+                            ),
+                        ) = view.event
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.event = Some(
+                                super::super::__buffa::view::oneof::watch_response::Event::Change(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::watch_response::ChangeView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    3u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::watch_response::Event::Overflow(
+                                ref mut existing,
+                            ),
+                        ) = view.event
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.event = Some(
+                                super::super::__buffa::view::oneof::watch_response::Event::Overflow(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::watch_response::OverflowView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    4u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        if let Some(
+                            super::super::__buffa::view::oneof::watch_response::Event::KeepAlive(
+                                ref mut existing,
+                            ),
+                        ) = view.event
+                        {
+                            ::buffa::MessageView::merge_into_view(
+                                &mut **existing,
+                                sub,
+                                __sub_ctx,
+                            )?;
+                        } else {
+                            view.event = Some(
+                                super::super::__buffa::view::oneof::watch_response::Event::KeepAlive(
+                                    ::buffa::alloc::boxed::Box::new(
+                                        <super::super::__buffa::view::watch_response::KeepAliveView as ::buffa::MessageView>::decode_view_ctx(
+                                            sub,
+                                            __sub_ctx,
+                                        )?,
+                                    ),
+                                ),
+                            );
+                        }
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::WatchResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::WatchResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::WatchResponse {
+                    event: match self.event.as_ref() {
+                        ::core::option::Option::Some(v) => {
+                            ::core::option::Option::Some(
+                                match v {
+                                    super::super::__buffa::view::oneof::watch_response::Event::Watching(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::watch_response::Event::Watching(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                    super::super::__buffa::view::oneof::watch_response::Event::Change(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::watch_response::Event::Change(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                    super::super::__buffa::view::oneof::watch_response::Event::Overflow(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::watch_response::Event::Overflow(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                    super::super::__buffa::view::oneof::watch_response::Event::KeepAlive(
+                                        v,
+                                    ) => {
+                                        super::super::__buffa::oneof::watch_response::Event::KeepAlive(
+                                            ::buffa::alloc::boxed::Box::new(
+                                                v.to_owned_from_source(__buffa_src)?,
+                                            ),
+                                        )
+                                    }
+                                },
+                            )
+                        }
+                        ::core::option::Option::None => ::core::option::Option::None,
+                    },
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for WatchResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if let ::core::option::Option::Some(ref v) = self.event {
+                    match v {
+                        super::super::__buffa::view::oneof::watch_response::Event::Watching(
+                            x,
+                        ) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                        super::super::__buffa::view::oneof::watch_response::Event::Change(
+                            x,
+                        ) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                        super::super::__buffa::view::oneof::watch_response::Event::Overflow(
+                            x,
+                        ) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                        super::super::__buffa::view::oneof::watch_response::Event::KeepAlive(
+                            x,
+                        ) => {
+                            let __slot = __cache.reserve();
+                            let inner = x.compute_size(__cache);
+                            __cache.set(__slot, inner);
+                            size
+                                += 1u64 + ::buffa::encoding::varint_len(inner as u64) as u64
+                                    + inner as u64;
+                        }
+                    }
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                __cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if let ::core::option::Option::Some(ref v) = self.event {
+                    match v {
+                        super::super::__buffa::view::oneof::watch_response::Event::Watching(
+                            x,
+                        ) => {
+                            ::buffa::types::put_len_delimited_header(
+                                1u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                        super::super::__buffa::view::oneof::watch_response::Event::Change(
+                            x,
+                        ) => {
+                            ::buffa::types::put_len_delimited_header(
+                                2u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                        super::super::__buffa::view::oneof::watch_response::Event::Overflow(
+                            x,
+                        ) => {
+                            ::buffa::types::put_len_delimited_header(
+                                3u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                        super::super::__buffa::view::oneof::watch_response::Event::KeepAlive(
+                            x,
+                        ) => {
+                            ::buffa::types::put_len_delimited_header(
+                                4u32,
+                                u64::from(__cache.consume_next()),
+                                buf,
+                            );
+                            x.write_to(__cache, buf);
+                        }
+                    }
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for WatchResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if let ::core::option::Option::Some(ref __ov) = self.event {
+                    match __ov {
+                        super::super::__buffa::view::oneof::watch_response::Event::Watching(
+                            v,
+                        ) => {
+                            __map.serialize_entry("watching", v)?;
+                        }
+                        super::super::__buffa::view::oneof::watch_response::Event::Change(
+                            v,
+                        ) => {
+                            __map.serialize_entry("change", v)?;
+                        }
+                        super::super::__buffa::view::oneof::watch_response::Event::Overflow(
+                            v,
+                        ) => {
+                            __map.serialize_entry("overflow", v)?;
+                        }
+                        super::super::__buffa::view::oneof::watch_response::Event::KeepAlive(
+                            v,
+                        ) => {
+                            __map.serialize_entry("keepAlive", v)?;
+                        }
+                    }
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for WatchResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "WatchResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse";
+        }
+        ::buffa::impl_default_view_instance!(WatchResponseView);
+        ::buffa::impl_view_reborrow!(WatchResponseView);
+        /** Self-contained, `'static` owned view of a `WatchResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`WatchResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`WatchResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct WatchResponseOwnedView(
+            ::buffa::OwnedView<WatchResponseView<'static>>,
+        );
+        impl WatchResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    WatchResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    WatchResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::WatchResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    WatchResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`WatchResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &WatchResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::WatchResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Oneof `event`.
+            #[must_use]
+            pub fn event(
+                &self,
+            ) -> ::core::option::Option<
+                &super::super::__buffa::view::oneof::watch_response::Event<'_>,
+            > {
+                self.0.reborrow().event.as_ref()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<WatchResponseView<'static>>>
+        for WatchResponseOwnedView {
+            fn from(inner: ::buffa::OwnedView<WatchResponseView<'static>>) -> Self {
+                WatchResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<WatchResponseOwnedView>
+        for ::buffa::OwnedView<WatchResponseView<'static>> {
+            fn from(wrapper: WatchResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<WatchResponseView<'static>>>
+        for WatchResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<WatchResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::WatchResponse {
+            type View<'a> = WatchResponseView<'a>;
+            type ViewHandle = WatchResponseOwnedView;
+        }
+        impl ::serde::Serialize for WatchResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        pub mod watch_response {
+            #[allow(unused_imports)]
+            use super::*;
+            /// The directory is watched.
+            #[derive(Clone, Debug, Default)]
+            pub struct WatchingView<'a> {
+                #[doc(hidden)]
+                pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+            }
+            impl<'a> ::buffa::MessageView<'a> for WatchingView<'a> {
+                type Owned = super::super::super::watch_response::Watching;
+                fn decode_view(
+                    buf: &'a [u8],
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    let __limit = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                    );
+                    let __elem = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                    );
+                    <Self as ::buffa::MessageView>::decode_view_ctx(
+                        buf,
+                        ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                            .with_element_memory(&__elem),
+                    )
+                }
+                fn decode_view_with_ctx(
+                    buf: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+                }
+                #[inline]
+                fn merge_view_field(
+                    &mut self,
+                    tag: ::buffa::encoding::Tag,
+                    cur: &'a [u8],
+                    _before_tag: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                    let _ = ctx;
+                    #[allow(unused_variables)]
+                    let view = self;
+                    let mut cur = cur;
+                    match tag.field_number() {
+                        _ => {
+                            ::buffa::encoding::skip_field_depth(
+                                tag,
+                                &mut cur,
+                                ctx.depth(),
+                            )?;
+                        }
+                    }
+                    ::core::result::Result::Ok(cur)
+                }
+                fn to_owned_message(
+                    &self,
+                ) -> ::core::result::Result<
+                    super::super::super::watch_response::Watching,
+                    ::buffa::DecodeError,
+                > {
+                    self.to_owned_from_source(None)
+                }
+                #[allow(clippy::useless_conversion, clippy::needless_update)]
+                fn to_owned_from_source(
+                    &self,
+                    __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+                ) -> ::core::result::Result<
+                    super::super::super::watch_response::Watching,
+                    ::buffa::DecodeError,
+                > {
+                    #[allow(unused_imports)]
+                    use ::buffa::alloc::string::ToString as _;
+                    let _ = __buffa_src;
+                    ::core::result::Result::Ok(super::super::super::watch_response::Watching {
+                        ..::core::default::Default::default()
+                    })
+                }
+            }
+            impl<'a> ::buffa::ViewEncode<'a> for WatchingView<'a> {
+                #[allow(clippy::needless_borrow, clippy::let_and_return)]
+                fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    let size = 0u64;
+                    ::buffa::saturate_size(size)
+                }
+                #[allow(clippy::needless_borrow)]
+                fn write_to(
+                    &self,
+                    _cache: &mut ::buffa::SizeCache,
+                    _buf: &mut impl ::buffa::EncodeSink,
+                ) {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                }
+            }
+            /// Serializes this view as protobuf JSON.
+            ///
+            /// Implicit-presence fields with default values are omitted, `required`
+            /// fields are always emitted, explicit-presence (`optional`) fields are
+            /// emitted only when set, bytes fields are base64-encoded, and enum
+            /// values are their proto name strings.
+            ///
+            /// This impl uses `serialize_map(None)` because the number of emitted
+            /// fields depends on default-omission rules; serializers that require
+            /// known map lengths (e.g. `bincode`) will return a runtime error.
+            /// Use the owned message type for those formats.
+            impl<'__a> ::serde::Serialize for WatchingView<'__a> {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    use ::serde::ser::SerializeMap as _;
+                    let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                    __map.end()
+                }
+            }
+            impl<'a> ::buffa::MessageName for WatchingView<'a> {
+                const PACKAGE: &'static str = "sandboxer.agent.v1";
+                const NAME: &'static str = "WatchResponse.Watching";
+                const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse.Watching";
+                const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Watching";
+            }
+            ::buffa::impl_default_view_instance!(WatchingView);
+            ::buffa::impl_view_reborrow!(WatchingView);
+            /** Self-contained, `'static` owned view of a `Watching` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`WatchingView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`WatchingView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+            #[derive(Clone, Debug)]
+            pub struct WatchingOwnedView(::buffa::OwnedView<WatchingView<'static>>);
+            impl WatchingOwnedView {
+                /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+                ///
+                /// The view borrows directly from the buffer's data; the buffer is
+                /// retained inside the returned handle.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+                /// protobuf data.
+                pub fn decode(
+                    bytes: ::buffa::bytes::Bytes,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        WatchingOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    )
+                }
+                /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+                /// max message size).
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+                /// exceeds the configured limits.
+                pub fn decode_with_options(
+                    bytes: ::buffa::bytes::Bytes,
+                    opts: &::buffa::DecodeOptions,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        WatchingOwnedView(
+                            ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                        ),
+                    )
+                }
+                /// Build from an owned message via an encode → decode round-trip.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+                /// message's encoded size exceeds the 2 GiB protobuf limit, or
+                /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+                /// somehow invalid (should not happen for well-formed messages).
+                pub fn from_owned(
+                    msg: &super::super::super::watch_response::Watching,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        WatchingOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    )
+                }
+                /// Borrow the full [`WatchingView`] with its lifetime tied to `&self`.
+                #[must_use]
+                pub fn view(&self) -> &WatchingView<'_> {
+                    self.0.reborrow()
+                }
+                /// Convert to the owned message type.
+                ///
+                /// Infallible: this type's constructors wire-decode their
+                /// buffer, and a view produced by wire decoding always
+                /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+                /// whose contract also governs handles converted from a raw
+                /// [`::buffa::OwnedView`].
+                #[must_use]
+                pub fn to_owned_message(
+                    &self,
+                ) -> super::super::super::watch_response::Watching {
+                    self.0.to_owned_message()
+                }
+                /// The underlying bytes buffer.
+                #[must_use]
+                pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                    self.0.bytes()
+                }
+                /// Consume the handle, returning the underlying bytes buffer.
+                #[must_use]
+                pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                    self.0.into_bytes()
+                }
+            }
+            impl ::core::convert::From<::buffa::OwnedView<WatchingView<'static>>>
+            for WatchingOwnedView {
+                fn from(inner: ::buffa::OwnedView<WatchingView<'static>>) -> Self {
+                    WatchingOwnedView(inner)
+                }
+            }
+            impl ::core::convert::From<WatchingOwnedView>
+            for ::buffa::OwnedView<WatchingView<'static>> {
+                fn from(wrapper: WatchingOwnedView) -> Self {
+                    wrapper.0
+                }
+            }
+            impl ::core::convert::AsRef<::buffa::OwnedView<WatchingView<'static>>>
+            for WatchingOwnedView {
+                fn as_ref(&self) -> &::buffa::OwnedView<WatchingView<'static>> {
+                    &self.0
+                }
+            }
+            impl ::buffa::HasMessageView
+            for super::super::super::watch_response::Watching {
+                type View<'a> = WatchingView<'a>;
+                type ViewHandle = WatchingOwnedView;
+            }
+            impl ::serde::Serialize for WatchingOwnedView {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    ::serde::Serialize::serialize(&self.0, __s)
+                }
+            }
+            /// Something happened to an entry.
+            #[derive(Clone, Debug, Default)]
+            pub struct ChangeView<'a> {
+                /// Relative to the watched directory.
+                ///
+                /// Field 1: `path`
+                pub path: &'a [u8],
+                /// What.
+                ///
+                /// Field 2: `kind`
+                pub kind: ::buffa::EnumValue<super::super::super::ChangeKind>,
+            }
+            impl<'a> ::buffa::MessageView<'a> for ChangeView<'a> {
+                type Owned = super::super::super::watch_response::Change;
+                fn decode_view(
+                    buf: &'a [u8],
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    let __limit = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                    );
+                    let __elem = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                    );
+                    <Self as ::buffa::MessageView>::decode_view_ctx(
+                        buf,
+                        ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                            .with_element_memory(&__elem),
+                    )
+                }
+                fn decode_view_with_ctx(
+                    buf: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+                }
+                #[inline]
+                fn merge_view_field(
+                    &mut self,
+                    tag: ::buffa::encoding::Tag,
+                    cur: &'a [u8],
+                    _before_tag: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                    let _ = ctx;
+                    #[allow(unused_variables)]
+                    let view = self;
+                    let mut cur = cur;
+                    match tag.field_number() {
+                        1u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::LengthDelimited,
+                            )?;
+                            view.path = ::buffa::types::borrow_bytes(&mut cur)?;
+                        }
+                        2u32 => {
+                            ::buffa::encoding::check_wire_type(
+                                tag,
+                                ::buffa::encoding::WireType::Varint,
+                            )?;
+                            view.kind = ::buffa::EnumValue::from(
+                                ::buffa::types::decode_int32(&mut cur)?,
+                            );
+                        }
+                        _ => {
+                            ::buffa::encoding::skip_field_depth(
+                                tag,
+                                &mut cur,
+                                ctx.depth(),
+                            )?;
+                        }
+                    }
+                    ::core::result::Result::Ok(cur)
+                }
+                fn to_owned_message(
+                    &self,
+                ) -> ::core::result::Result<
+                    super::super::super::watch_response::Change,
+                    ::buffa::DecodeError,
+                > {
+                    self.to_owned_from_source(None)
+                }
+                #[allow(clippy::useless_conversion, clippy::needless_update)]
+                fn to_owned_from_source(
+                    &self,
+                    __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+                ) -> ::core::result::Result<
+                    super::super::super::watch_response::Change,
+                    ::buffa::DecodeError,
+                > {
+                    #[allow(unused_imports)]
+                    use ::buffa::alloc::string::ToString as _;
+                    let _ = __buffa_src;
+                    ::core::result::Result::Ok(super::super::super::watch_response::Change {
+                        path: ::buffa::view::bytes_from_source(__buffa_src, self.path),
+                        kind: self.kind,
+                        ..::core::default::Default::default()
+                    })
+                }
+            }
+            impl<'a> ::buffa::ViewEncode<'a> for ChangeView<'a> {
+                #[allow(clippy::needless_borrow, clippy::let_and_return)]
+                fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    let mut size = 0u64;
+                    if !self.path.is_empty() {
+                        size
+                            += 1u64
+                                + ::buffa::types::bytes_encoded_len(&self.path) as u64;
+                    }
+                    {
+                        let val = self.kind.to_i32();
+                        if val != 0 {
+                            size += 1u64 + ::buffa::types::int32_encoded_len(val) as u64;
+                        }
+                    }
+                    ::buffa::saturate_size(size)
+                }
+                #[allow(clippy::needless_borrow)]
+                fn write_to(
+                    &self,
+                    _cache: &mut ::buffa::SizeCache,
+                    buf: &mut impl ::buffa::EncodeSink,
+                ) {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    if !self.path.is_empty() {
+                        ::buffa::types::put_shared_bytes_field(1u32, &self.path, buf);
+                    }
+                    {
+                        let val = self.kind.to_i32();
+                        if val != 0 {
+                            ::buffa::types::put_int32_field(2u32, val, buf);
+                        }
+                    }
+                }
+            }
+            /// Serializes this view as protobuf JSON.
+            ///
+            /// Implicit-presence fields with default values are omitted, `required`
+            /// fields are always emitted, explicit-presence (`optional`) fields are
+            /// emitted only when set, bytes fields are base64-encoded, and enum
+            /// values are their proto name strings.
+            ///
+            /// This impl uses `serialize_map(None)` because the number of emitted
+            /// fields depends on default-omission rules; serializers that require
+            /// known map lengths (e.g. `bincode`) will return a runtime error.
+            /// Use the owned message type for those formats.
+            impl<'__a> ::serde::Serialize for ChangeView<'__a> {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    use ::serde::ser::SerializeMap as _;
+                    let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                    if !::buffa::json_helpers::skip_if::is_empty_bytes(self.path) {
+                        __map
+                            .serialize_entry(
+                                "path",
+                                &::buffa::json_helpers::BytesJson(self.path),
+                            )?;
+                    }
+                    if !::buffa::json_helpers::skip_if::is_default_enum_value(
+                        &self.kind,
+                    ) {
+                        __map.serialize_entry("kind", &self.kind)?;
+                    }
+                    __map.end()
+                }
+            }
+            impl<'a> ::buffa::MessageName for ChangeView<'a> {
+                const PACKAGE: &'static str = "sandboxer.agent.v1";
+                const NAME: &'static str = "WatchResponse.Change";
+                const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse.Change";
+                const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Change";
+            }
+            ::buffa::impl_default_view_instance!(ChangeView);
+            ::buffa::impl_view_reborrow!(ChangeView);
+            /** Self-contained, `'static` owned view of a `Change` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ChangeView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ChangeView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+            #[derive(Clone, Debug)]
+            pub struct ChangeOwnedView(::buffa::OwnedView<ChangeView<'static>>);
+            impl ChangeOwnedView {
+                /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+                ///
+                /// The view borrows directly from the buffer's data; the buffer is
+                /// retained inside the returned handle.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+                /// protobuf data.
+                pub fn decode(
+                    bytes: ::buffa::bytes::Bytes,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        ChangeOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    )
+                }
+                /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+                /// max message size).
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+                /// exceeds the configured limits.
+                pub fn decode_with_options(
+                    bytes: ::buffa::bytes::Bytes,
+                    opts: &::buffa::DecodeOptions,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        ChangeOwnedView(
+                            ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                        ),
+                    )
+                }
+                /// Build from an owned message via an encode → decode round-trip.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+                /// message's encoded size exceeds the 2 GiB protobuf limit, or
+                /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+                /// somehow invalid (should not happen for well-formed messages).
+                pub fn from_owned(
+                    msg: &super::super::super::watch_response::Change,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        ChangeOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    )
+                }
+                /// Borrow the full [`ChangeView`] with its lifetime tied to `&self`.
+                #[must_use]
+                pub fn view(&self) -> &ChangeView<'_> {
+                    self.0.reborrow()
+                }
+                /// Convert to the owned message type.
+                ///
+                /// Infallible: this type's constructors wire-decode their
+                /// buffer, and a view produced by wire decoding always
+                /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+                /// whose contract also governs handles converted from a raw
+                /// [`::buffa::OwnedView`].
+                #[must_use]
+                pub fn to_owned_message(
+                    &self,
+                ) -> super::super::super::watch_response::Change {
+                    self.0.to_owned_message()
+                }
+                /// The underlying bytes buffer.
+                #[must_use]
+                pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                    self.0.bytes()
+                }
+                /// Consume the handle, returning the underlying bytes buffer.
+                #[must_use]
+                pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                    self.0.into_bytes()
+                }
+                /// Relative to the watched directory.
+                ///
+                /// Field 1: `path`
+                #[must_use]
+                pub fn path(&self) -> &'_ [u8] {
+                    self.0.reborrow().path
+                }
+                /// What.
+                ///
+                /// Field 2: `kind`
+                #[must_use]
+                pub fn kind(
+                    &self,
+                ) -> ::buffa::EnumValue<super::super::super::ChangeKind> {
+                    self.0.reborrow().kind
+                }
+            }
+            impl ::core::convert::From<::buffa::OwnedView<ChangeView<'static>>>
+            for ChangeOwnedView {
+                fn from(inner: ::buffa::OwnedView<ChangeView<'static>>) -> Self {
+                    ChangeOwnedView(inner)
+                }
+            }
+            impl ::core::convert::From<ChangeOwnedView>
+            for ::buffa::OwnedView<ChangeView<'static>> {
+                fn from(wrapper: ChangeOwnedView) -> Self {
+                    wrapper.0
+                }
+            }
+            impl ::core::convert::AsRef<::buffa::OwnedView<ChangeView<'static>>>
+            for ChangeOwnedView {
+                fn as_ref(&self) -> &::buffa::OwnedView<ChangeView<'static>> {
+                    &self.0
+                }
+            }
+            impl ::buffa::HasMessageView
+            for super::super::super::watch_response::Change {
+                type View<'a> = ChangeView<'a>;
+                type ViewHandle = ChangeOwnedView;
+            }
+            impl ::serde::Serialize for ChangeOwnedView {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    ::serde::Serialize::serialize(&self.0, __s)
+                }
+            }
+            /// Changes were lost.
+            #[derive(Clone, Debug, Default)]
+            pub struct OverflowView<'a> {
+                #[doc(hidden)]
+                pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+            }
+            impl<'a> ::buffa::MessageView<'a> for OverflowView<'a> {
+                type Owned = super::super::super::watch_response::Overflow;
+                fn decode_view(
+                    buf: &'a [u8],
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    let __limit = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                    );
+                    let __elem = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                    );
+                    <Self as ::buffa::MessageView>::decode_view_ctx(
+                        buf,
+                        ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                            .with_element_memory(&__elem),
+                    )
+                }
+                fn decode_view_with_ctx(
+                    buf: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+                }
+                #[inline]
+                fn merge_view_field(
+                    &mut self,
+                    tag: ::buffa::encoding::Tag,
+                    cur: &'a [u8],
+                    _before_tag: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                    let _ = ctx;
+                    #[allow(unused_variables)]
+                    let view = self;
+                    let mut cur = cur;
+                    match tag.field_number() {
+                        _ => {
+                            ::buffa::encoding::skip_field_depth(
+                                tag,
+                                &mut cur,
+                                ctx.depth(),
+                            )?;
+                        }
+                    }
+                    ::core::result::Result::Ok(cur)
+                }
+                fn to_owned_message(
+                    &self,
+                ) -> ::core::result::Result<
+                    super::super::super::watch_response::Overflow,
+                    ::buffa::DecodeError,
+                > {
+                    self.to_owned_from_source(None)
+                }
+                #[allow(clippy::useless_conversion, clippy::needless_update)]
+                fn to_owned_from_source(
+                    &self,
+                    __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+                ) -> ::core::result::Result<
+                    super::super::super::watch_response::Overflow,
+                    ::buffa::DecodeError,
+                > {
+                    #[allow(unused_imports)]
+                    use ::buffa::alloc::string::ToString as _;
+                    let _ = __buffa_src;
+                    ::core::result::Result::Ok(super::super::super::watch_response::Overflow {
+                        ..::core::default::Default::default()
+                    })
+                }
+            }
+            impl<'a> ::buffa::ViewEncode<'a> for OverflowView<'a> {
+                #[allow(clippy::needless_borrow, clippy::let_and_return)]
+                fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    let size = 0u64;
+                    ::buffa::saturate_size(size)
+                }
+                #[allow(clippy::needless_borrow)]
+                fn write_to(
+                    &self,
+                    _cache: &mut ::buffa::SizeCache,
+                    _buf: &mut impl ::buffa::EncodeSink,
+                ) {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                }
+            }
+            /// Serializes this view as protobuf JSON.
+            ///
+            /// Implicit-presence fields with default values are omitted, `required`
+            /// fields are always emitted, explicit-presence (`optional`) fields are
+            /// emitted only when set, bytes fields are base64-encoded, and enum
+            /// values are their proto name strings.
+            ///
+            /// This impl uses `serialize_map(None)` because the number of emitted
+            /// fields depends on default-omission rules; serializers that require
+            /// known map lengths (e.g. `bincode`) will return a runtime error.
+            /// Use the owned message type for those formats.
+            impl<'__a> ::serde::Serialize for OverflowView<'__a> {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    use ::serde::ser::SerializeMap as _;
+                    let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                    __map.end()
+                }
+            }
+            impl<'a> ::buffa::MessageName for OverflowView<'a> {
+                const PACKAGE: &'static str = "sandboxer.agent.v1";
+                const NAME: &'static str = "WatchResponse.Overflow";
+                const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse.Overflow";
+                const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.Overflow";
+            }
+            ::buffa::impl_default_view_instance!(OverflowView);
+            ::buffa::impl_view_reborrow!(OverflowView);
+            /** Self-contained, `'static` owned view of a `Overflow` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`OverflowView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`OverflowView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+            #[derive(Clone, Debug)]
+            pub struct OverflowOwnedView(::buffa::OwnedView<OverflowView<'static>>);
+            impl OverflowOwnedView {
+                /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+                ///
+                /// The view borrows directly from the buffer's data; the buffer is
+                /// retained inside the returned handle.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+                /// protobuf data.
+                pub fn decode(
+                    bytes: ::buffa::bytes::Bytes,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        OverflowOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    )
+                }
+                /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+                /// max message size).
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+                /// exceeds the configured limits.
+                pub fn decode_with_options(
+                    bytes: ::buffa::bytes::Bytes,
+                    opts: &::buffa::DecodeOptions,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        OverflowOwnedView(
+                            ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                        ),
+                    )
+                }
+                /// Build from an owned message via an encode → decode round-trip.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+                /// message's encoded size exceeds the 2 GiB protobuf limit, or
+                /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+                /// somehow invalid (should not happen for well-formed messages).
+                pub fn from_owned(
+                    msg: &super::super::super::watch_response::Overflow,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        OverflowOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    )
+                }
+                /// Borrow the full [`OverflowView`] with its lifetime tied to `&self`.
+                #[must_use]
+                pub fn view(&self) -> &OverflowView<'_> {
+                    self.0.reborrow()
+                }
+                /// Convert to the owned message type.
+                ///
+                /// Infallible: this type's constructors wire-decode their
+                /// buffer, and a view produced by wire decoding always
+                /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+                /// whose contract also governs handles converted from a raw
+                /// [`::buffa::OwnedView`].
+                #[must_use]
+                pub fn to_owned_message(
+                    &self,
+                ) -> super::super::super::watch_response::Overflow {
+                    self.0.to_owned_message()
+                }
+                /// The underlying bytes buffer.
+                #[must_use]
+                pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                    self.0.bytes()
+                }
+                /// Consume the handle, returning the underlying bytes buffer.
+                #[must_use]
+                pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                    self.0.into_bytes()
+                }
+            }
+            impl ::core::convert::From<::buffa::OwnedView<OverflowView<'static>>>
+            for OverflowOwnedView {
+                fn from(inner: ::buffa::OwnedView<OverflowView<'static>>) -> Self {
+                    OverflowOwnedView(inner)
+                }
+            }
+            impl ::core::convert::From<OverflowOwnedView>
+            for ::buffa::OwnedView<OverflowView<'static>> {
+                fn from(wrapper: OverflowOwnedView) -> Self {
+                    wrapper.0
+                }
+            }
+            impl ::core::convert::AsRef<::buffa::OwnedView<OverflowView<'static>>>
+            for OverflowOwnedView {
+                fn as_ref(&self) -> &::buffa::OwnedView<OverflowView<'static>> {
+                    &self.0
+                }
+            }
+            impl ::buffa::HasMessageView
+            for super::super::super::watch_response::Overflow {
+                type View<'a> = OverflowView<'a>;
+                type ViewHandle = OverflowOwnedView;
+            }
+            impl ::serde::Serialize for OverflowOwnedView {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    ::serde::Serialize::serialize(&self.0, __s)
+                }
+            }
+            /// Nothing happened for a while.
+            #[derive(Clone, Debug, Default)]
+            pub struct KeepAliveView<'a> {
+                #[doc(hidden)]
+                pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+            }
+            impl<'a> ::buffa::MessageView<'a> for KeepAliveView<'a> {
+                type Owned = super::super::super::watch_response::KeepAlive;
+                fn decode_view(
+                    buf: &'a [u8],
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    let __limit = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                    );
+                    let __elem = ::core::cell::Cell::new(
+                        ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                    );
+                    <Self as ::buffa::MessageView>::decode_view_ctx(
+                        buf,
+                        ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                            .with_element_memory(&__elem),
+                    )
+                }
+                fn decode_view_with_ctx(
+                    buf: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+                }
+                #[inline]
+                fn merge_view_field(
+                    &mut self,
+                    tag: ::buffa::encoding::Tag,
+                    cur: &'a [u8],
+                    _before_tag: &'a [u8],
+                    ctx: ::buffa::DecodeContext<'_>,
+                ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                    let _ = ctx;
+                    #[allow(unused_variables)]
+                    let view = self;
+                    let mut cur = cur;
+                    match tag.field_number() {
+                        _ => {
+                            ::buffa::encoding::skip_field_depth(
+                                tag,
+                                &mut cur,
+                                ctx.depth(),
+                            )?;
+                        }
+                    }
+                    ::core::result::Result::Ok(cur)
+                }
+                fn to_owned_message(
+                    &self,
+                ) -> ::core::result::Result<
+                    super::super::super::watch_response::KeepAlive,
+                    ::buffa::DecodeError,
+                > {
+                    self.to_owned_from_source(None)
+                }
+                #[allow(clippy::useless_conversion, clippy::needless_update)]
+                fn to_owned_from_source(
+                    &self,
+                    __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+                ) -> ::core::result::Result<
+                    super::super::super::watch_response::KeepAlive,
+                    ::buffa::DecodeError,
+                > {
+                    #[allow(unused_imports)]
+                    use ::buffa::alloc::string::ToString as _;
+                    let _ = __buffa_src;
+                    ::core::result::Result::Ok(super::super::super::watch_response::KeepAlive {
+                        ..::core::default::Default::default()
+                    })
+                }
+            }
+            impl<'a> ::buffa::ViewEncode<'a> for KeepAliveView<'a> {
+                #[allow(clippy::needless_borrow, clippy::let_and_return)]
+                fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                    let size = 0u64;
+                    ::buffa::saturate_size(size)
+                }
+                #[allow(clippy::needless_borrow)]
+                fn write_to(
+                    &self,
+                    _cache: &mut ::buffa::SizeCache,
+                    _buf: &mut impl ::buffa::EncodeSink,
+                ) {
+                    #[allow(unused_imports)]
+                    use ::buffa::Enumeration as _;
+                }
+            }
+            /// Serializes this view as protobuf JSON.
+            ///
+            /// Implicit-presence fields with default values are omitted, `required`
+            /// fields are always emitted, explicit-presence (`optional`) fields are
+            /// emitted only when set, bytes fields are base64-encoded, and enum
+            /// values are their proto name strings.
+            ///
+            /// This impl uses `serialize_map(None)` because the number of emitted
+            /// fields depends on default-omission rules; serializers that require
+            /// known map lengths (e.g. `bincode`) will return a runtime error.
+            /// Use the owned message type for those formats.
+            impl<'__a> ::serde::Serialize for KeepAliveView<'__a> {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    use ::serde::ser::SerializeMap as _;
+                    let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                    __map.end()
+                }
+            }
+            impl<'a> ::buffa::MessageName for KeepAliveView<'a> {
+                const PACKAGE: &'static str = "sandboxer.agent.v1";
+                const NAME: &'static str = "WatchResponse.KeepAlive";
+                const FULL_NAME: &'static str = "sandboxer.agent.v1.WatchResponse.KeepAlive";
+                const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.WatchResponse.KeepAlive";
+            }
+            ::buffa::impl_default_view_instance!(KeepAliveView);
+            ::buffa::impl_view_reborrow!(KeepAliveView);
+            /** Self-contained, `'static` owned view of a `KeepAlive` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`KeepAliveView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`KeepAliveView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+            #[derive(Clone, Debug)]
+            pub struct KeepAliveOwnedView(::buffa::OwnedView<KeepAliveView<'static>>);
+            impl KeepAliveOwnedView {
+                /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+                ///
+                /// The view borrows directly from the buffer's data; the buffer is
+                /// retained inside the returned handle.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+                /// protobuf data.
+                pub fn decode(
+                    bytes: ::buffa::bytes::Bytes,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        KeepAliveOwnedView(::buffa::OwnedView::decode(bytes)?),
+                    )
+                }
+                /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+                /// max message size).
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+                /// exceeds the configured limits.
+                pub fn decode_with_options(
+                    bytes: ::buffa::bytes::Bytes,
+                    opts: &::buffa::DecodeOptions,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        KeepAliveOwnedView(
+                            ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                        ),
+                    )
+                }
+                /// Build from an owned message via an encode → decode round-trip.
+                ///
+                /// # Errors
+                ///
+                /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+                /// message's encoded size exceeds the 2 GiB protobuf limit, or
+                /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+                /// somehow invalid (should not happen for well-formed messages).
+                pub fn from_owned(
+                    msg: &super::super::super::watch_response::KeepAlive,
+                ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                    ::core::result::Result::Ok(
+                        KeepAliveOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                    )
+                }
+                /// Borrow the full [`KeepAliveView`] with its lifetime tied to `&self`.
+                #[must_use]
+                pub fn view(&self) -> &KeepAliveView<'_> {
+                    self.0.reborrow()
+                }
+                /// Convert to the owned message type.
+                ///
+                /// Infallible: this type's constructors wire-decode their
+                /// buffer, and a view produced by wire decoding always
+                /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+                /// whose contract also governs handles converted from a raw
+                /// [`::buffa::OwnedView`].
+                #[must_use]
+                pub fn to_owned_message(
+                    &self,
+                ) -> super::super::super::watch_response::KeepAlive {
+                    self.0.to_owned_message()
+                }
+                /// The underlying bytes buffer.
+                #[must_use]
+                pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                    self.0.bytes()
+                }
+                /// Consume the handle, returning the underlying bytes buffer.
+                #[must_use]
+                pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                    self.0.into_bytes()
+                }
+            }
+            impl ::core::convert::From<::buffa::OwnedView<KeepAliveView<'static>>>
+            for KeepAliveOwnedView {
+                fn from(inner: ::buffa::OwnedView<KeepAliveView<'static>>) -> Self {
+                    KeepAliveOwnedView(inner)
+                }
+            }
+            impl ::core::convert::From<KeepAliveOwnedView>
+            for ::buffa::OwnedView<KeepAliveView<'static>> {
+                fn from(wrapper: KeepAliveOwnedView) -> Self {
+                    wrapper.0
+                }
+            }
+            impl ::core::convert::AsRef<::buffa::OwnedView<KeepAliveView<'static>>>
+            for KeepAliveOwnedView {
+                fn as_ref(&self) -> &::buffa::OwnedView<KeepAliveView<'static>> {
+                    &self.0
+                }
+            }
+            impl ::buffa::HasMessageView
+            for super::super::super::watch_response::KeepAlive {
+                type View<'a> = KeepAliveView<'a>;
+                type ViewHandle = KeepAliveOwnedView;
+            }
+            impl ::serde::Serialize for KeepAliveOwnedView {
+                fn serialize<__S: ::serde::Serializer>(
+                    &self,
+                    __s: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    ::serde::Serialize::serialize(&self.0, __s)
+                }
+            }
+        }
+        /// Asks for listening ports.
+        #[derive(Clone, Debug, Default)]
+        pub struct ListPortsRequestView<'a> {
+            #[doc(hidden)]
+            pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for ListPortsRequestView<'a> {
+            type Owned = super::super::ListPortsRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::ListPortsRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::ListPortsRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::ListPortsRequest {
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ListPortsRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let size = 0u64;
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                _buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ListPortsRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ListPortsRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "ListPortsRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ListPortsRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListPortsRequest";
+        }
+        ::buffa::impl_default_view_instance!(ListPortsRequestView);
+        ::buffa::impl_view_reborrow!(ListPortsRequestView);
+        /** Self-contained, `'static` owned view of a `ListPortsRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ListPortsRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ListPortsRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ListPortsRequestOwnedView(
+            ::buffa::OwnedView<ListPortsRequestView<'static>>,
+        );
+        impl ListPortsRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListPortsRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListPortsRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::ListPortsRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListPortsRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ListPortsRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ListPortsRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::ListPortsRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ListPortsRequestView<'static>>>
+        for ListPortsRequestOwnedView {
+            fn from(inner: ::buffa::OwnedView<ListPortsRequestView<'static>>) -> Self {
+                ListPortsRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ListPortsRequestOwnedView>
+        for ::buffa::OwnedView<ListPortsRequestView<'static>> {
+            fn from(wrapper: ListPortsRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<ListPortsRequestView<'static>>>
+        for ListPortsRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ListPortsRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ListPortsRequest {
+            type View<'a> = ListPortsRequestView<'a>;
+            type ViewHandle = ListPortsRequestOwnedView;
+        }
+        impl ::serde::Serialize for ListPortsRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// The listening ports.
+        #[derive(Clone, Debug, Default)]
+        pub struct ListPortsResponseView<'a> {
+            /// By number.
+            ///
+            /// Field 1: `ports`
+            pub ports: ::buffa::RepeatedView<
+                'a,
+                super::super::__buffa::view::PortView<'a>,
+            >,
+        }
+        impl<'a> ::buffa::MessageView<'a> for ListPortsResponseView<'a> {
+            type Owned = super::super::ListPortsResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        ctx.register_element_memory(
+                            ::core::mem::size_of::<
+                                super::super::__buffa::view::PortView,
+                            >(),
+                        )?;
+                        view.ports
+                            .push(
+                                <super::super::__buffa::view::PortView as ::buffa::MessageView>::decode_view_ctx(
+                                    sub,
+                                    __sub_ctx,
+                                )?,
+                            );
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::ListPortsResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::ListPortsResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::ListPortsResponse {
+                    ports: self
+                        .ports
+                        .iter()
+                        .map(|v| v.to_owned_from_source(__buffa_src))
+                        .collect::<::core::result::Result<_, ::buffa::DecodeError>>()?,
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ListPortsResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                for v in &self.ports {
+                    let __slot = __cache.reserve();
+                    let inner_size = v.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                __cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                for v in &self.ports {
+                    ::buffa::types::put_len_delimited_header(
+                        1u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    v.write_to(__cache, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ListPortsResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !self.ports.is_empty() {
+                    __map.serialize_entry("ports", &*self.ports)?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ListPortsResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "ListPortsResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ListPortsResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListPortsResponse";
+        }
+        ::buffa::impl_default_view_instance!(ListPortsResponseView);
+        ::buffa::impl_view_reborrow!(ListPortsResponseView);
+        /** Self-contained, `'static` owned view of a `ListPortsResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ListPortsResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ListPortsResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ListPortsResponseOwnedView(
+            ::buffa::OwnedView<ListPortsResponseView<'static>>,
+        );
+        impl ListPortsResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListPortsResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListPortsResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::ListPortsResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListPortsResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ListPortsResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ListPortsResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::ListPortsResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// By number.
+            ///
+            /// Field 1: `ports`
+            #[must_use]
+            pub fn ports(
+                &self,
+            ) -> &::buffa::RepeatedView<'_, super::super::__buffa::view::PortView<'_>> {
+                &self.0.reborrow().ports
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ListPortsResponseView<'static>>>
+        for ListPortsResponseOwnedView {
+            fn from(inner: ::buffa::OwnedView<ListPortsResponseView<'static>>) -> Self {
+                ListPortsResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ListPortsResponseOwnedView>
+        for ::buffa::OwnedView<ListPortsResponseView<'static>> {
+            fn from(wrapper: ListPortsResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<ListPortsResponseView<'static>>>
+        for ListPortsResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ListPortsResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ListPortsResponse {
+            type View<'a> = ListPortsResponseView<'a>;
+            type ViewHandle = ListPortsResponseOwnedView;
+        }
+        impl ::serde::Serialize for ListPortsResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// A TCP port that is listened on.
+        #[derive(Clone, Debug, Default)]
+        pub struct PortView<'a> {
+            /// Its number.
+            ///
+            /// Field 1: `port`
+            pub port: u32,
+            /// The local address it is bound to.
+            ///
+            /// Field 2: `address`
+            pub address: &'a str,
+            /// The user who listens, or the number where it has no name.
+            ///
+            /// Field 3: `owner`
+            pub owner: &'a str,
+        }
+        impl<'a> ::buffa::MessageView<'a> for PortView<'a> {
+            type Owned = super::super::Port;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.port = ::buffa::types::decode_uint32(&mut cur)?;
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.address = ::buffa::types::borrow_str(&mut cur)?;
+                    }
+                    3u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.owner = ::buffa::types::borrow_str(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<super::super::Port, ::buffa::DecodeError> {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<super::super::Port, ::buffa::DecodeError> {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::Port {
+                    port: self.port,
+                    address: self.address.to_string(),
+                    owner: self.owner.to_string(),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for PortView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if self.port != 0u32 {
+                    size += 1u64 + ::buffa::types::uint32_encoded_len(self.port) as u64;
+                }
+                if !self.address.is_empty() {
+                    size
+                        += 1u64
+                            + ::buffa::types::string_encoded_len(&self.address) as u64;
+                }
+                if !self.owner.is_empty() {
+                    size
+                        += 1u64 + ::buffa::types::string_encoded_len(&self.owner) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if self.port != 0u32 {
+                    ::buffa::types::put_uint32_field(1u32, self.port, buf);
+                }
+                if !self.address.is_empty() {
+                    ::buffa::types::put_string_field(2u32, &self.address, buf);
+                }
+                if !self.owner.is_empty() {
+                    ::buffa::types::put_string_field(3u32, &self.owner, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for PortView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_zero_u32(&self.port) {
+                    __map
+                        .serialize_entry(
+                            "port",
+                            &::buffa::json_helpers::ProtoJson(&self.port),
+                        )?;
+                }
+                if !::buffa::json_helpers::skip_if::is_empty_str(self.address) {
+                    __map.serialize_entry("address", self.address)?;
+                }
+                if !::buffa::json_helpers::skip_if::is_empty_str(self.owner) {
+                    __map.serialize_entry("owner", self.owner)?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for PortView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "Port";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.Port";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Port";
+        }
+        ::buffa::impl_default_view_instance!(PortView);
+        ::buffa::impl_view_reborrow!(PortView);
+        /** Self-contained, `'static` owned view of a `Port` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`PortView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`PortView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct PortOwnedView(::buffa::OwnedView<PortView<'static>>);
+        impl PortOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    PortOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    PortOwnedView(::buffa::OwnedView::decode_with_options(bytes, opts)?),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::Port,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    PortOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`PortView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &PortView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::Port {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Its number.
+            ///
+            /// Field 1: `port`
+            #[must_use]
+            pub fn port(&self) -> u32 {
+                self.0.reborrow().port
+            }
+            /// The local address it is bound to.
+            ///
+            /// Field 2: `address`
+            #[must_use]
+            pub fn address(&self) -> &'_ str {
+                self.0.reborrow().address
+            }
+            /// The user who listens, or the number where it has no name.
+            ///
+            /// Field 3: `owner`
+            #[must_use]
+            pub fn owner(&self) -> &'_ str {
+                self.0.reborrow().owner
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<PortView<'static>>>
+        for PortOwnedView {
+            fn from(inner: ::buffa::OwnedView<PortView<'static>>) -> Self {
+                PortOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<PortOwnedView>
+        for ::buffa::OwnedView<PortView<'static>> {
+            fn from(wrapper: PortOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<PortView<'static>>>
+        for PortOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<PortView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::Port {
+            type View<'a> = PortView<'a>;
+            type ViewHandle = PortOwnedView;
+        }
+        impl ::serde::Serialize for PortOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Places or renews a lease.
+        #[derive(Clone, Debug, Default)]
+        pub struct SetLeaseRequestView<'a> {
+            /// Its name: what it is held for.
+            ///
+            /// Field 1: `name`
+            pub name: &'a str,
+            /// How long it lasts from now, in milliseconds of time that also passes
+            /// while the machine sleeps.
+            ///
+            /// Field 2: `ttl_ms`
+            pub ttl_ms: u64,
+            /// The command, by its arguments, that removes what the lease is held for.
+            /// None: only the commands under the lease are killed.
+            ///
+            /// Field 3: `expire`
+            pub expire: ::buffa::RepeatedView<'a, &'a str>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for SetLeaseRequestView<'a> {
+            type Owned = super::super::SetLeaseRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.name = ::buffa::types::borrow_str(&mut cur)?;
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.ttl_ms = ::buffa::types::decode_uint64(&mut cur)?;
+                    }
+                    3u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __elem = ::buffa::types::borrow_str(&mut cur)?;
+                        ctx.register_element_memory(
+                            ::buffa::__private::element_footprint(&__elem),
+                        )?;
+                        view.expire.push(__elem);
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::SetLeaseRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::SetLeaseRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::SetLeaseRequest {
+                    name: self.name.to_string(),
+                    ttl_ms: self.ttl_ms,
+                    expire: self.expire.iter().map(|s| s.to_string()).collect(),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for SetLeaseRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.name.is_empty() {
+                    size += 1u64 + ::buffa::types::string_encoded_len(&self.name) as u64;
+                }
+                if self.ttl_ms != 0u64 {
+                    size
+                        += 1u64 + ::buffa::types::uint64_encoded_len(self.ttl_ms) as u64;
+                }
+                for v in &self.expire {
+                    size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.name.is_empty() {
+                    ::buffa::types::put_string_field(1u32, &self.name, buf);
+                }
+                if self.ttl_ms != 0u64 {
+                    ::buffa::types::put_uint64_field(2u32, self.ttl_ms, buf);
+                }
+                for v in &self.expire {
+                    ::buffa::types::put_string_field(3u32, v, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for SetLeaseRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_str(self.name) {
+                    __map.serialize_entry("name", self.name)?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u64(&self.ttl_ms) {
+                    __map
+                        .serialize_entry(
+                            "ttlMs",
+                            &::buffa::json_helpers::ProtoJson(&self.ttl_ms),
+                        )?;
+                }
+                if !self.expire.is_empty() {
+                    __map.serialize_entry("expire", &*self.expire)?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for SetLeaseRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "SetLeaseRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.SetLeaseRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.SetLeaseRequest";
+        }
+        ::buffa::impl_default_view_instance!(SetLeaseRequestView);
+        ::buffa::impl_view_reborrow!(SetLeaseRequestView);
+        /** Self-contained, `'static` owned view of a `SetLeaseRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`SetLeaseRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`SetLeaseRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct SetLeaseRequestOwnedView(
+            ::buffa::OwnedView<SetLeaseRequestView<'static>>,
+        );
+        impl SetLeaseRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    SetLeaseRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    SetLeaseRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::SetLeaseRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    SetLeaseRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`SetLeaseRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &SetLeaseRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::SetLeaseRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Its name: what it is held for.
+            ///
+            /// Field 1: `name`
+            #[must_use]
+            pub fn name(&self) -> &'_ str {
+                self.0.reborrow().name
+            }
+            /// How long it lasts from now, in milliseconds of time that also passes
+            /// while the machine sleeps.
+            ///
+            /// Field 2: `ttl_ms`
+            #[must_use]
+            pub fn ttl_ms(&self) -> u64 {
+                self.0.reborrow().ttl_ms
+            }
+            /// The command, by its arguments, that removes what the lease is held for.
+            /// None: only the commands under the lease are killed.
+            ///
+            /// Field 3: `expire`
+            #[must_use]
+            pub fn expire(&self) -> &::buffa::RepeatedView<'_, &'_ str> {
+                &self.0.reborrow().expire
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<SetLeaseRequestView<'static>>>
+        for SetLeaseRequestOwnedView {
+            fn from(inner: ::buffa::OwnedView<SetLeaseRequestView<'static>>) -> Self {
+                SetLeaseRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<SetLeaseRequestOwnedView>
+        for ::buffa::OwnedView<SetLeaseRequestView<'static>> {
+            fn from(wrapper: SetLeaseRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<SetLeaseRequestView<'static>>>
+        for SetLeaseRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<SetLeaseRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::SetLeaseRequest {
+            type View<'a> = SetLeaseRequestView<'a>;
+            type ViewHandle = SetLeaseRequestOwnedView;
+        }
+        impl ::serde::Serialize for SetLeaseRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// It stands.
+        #[derive(Clone, Debug, Default)]
+        pub struct SetLeaseResponseView<'a> {
+            #[doc(hidden)]
+            pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for SetLeaseResponseView<'a> {
+            type Owned = super::super::SetLeaseResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::SetLeaseResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::SetLeaseResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::SetLeaseResponse {
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for SetLeaseResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let size = 0u64;
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                _buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for SetLeaseResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for SetLeaseResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "SetLeaseResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.SetLeaseResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.SetLeaseResponse";
+        }
+        ::buffa::impl_default_view_instance!(SetLeaseResponseView);
+        ::buffa::impl_view_reborrow!(SetLeaseResponseView);
+        /** Self-contained, `'static` owned view of a `SetLeaseResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`SetLeaseResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`SetLeaseResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct SetLeaseResponseOwnedView(
+            ::buffa::OwnedView<SetLeaseResponseView<'static>>,
+        );
+        impl SetLeaseResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    SetLeaseResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    SetLeaseResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::SetLeaseResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    SetLeaseResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`SetLeaseResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &SetLeaseResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::SetLeaseResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<SetLeaseResponseView<'static>>>
+        for SetLeaseResponseOwnedView {
+            fn from(inner: ::buffa::OwnedView<SetLeaseResponseView<'static>>) -> Self {
+                SetLeaseResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<SetLeaseResponseOwnedView>
+        for ::buffa::OwnedView<SetLeaseResponseView<'static>> {
+            fn from(wrapper: SetLeaseResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<SetLeaseResponseView<'static>>>
+        for SetLeaseResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<SetLeaseResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::SetLeaseResponse {
+            type View<'a> = SetLeaseResponseView<'a>;
+            type ViewHandle = SetLeaseResponseOwnedView;
+        }
+        impl ::serde::Serialize for SetLeaseResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Gives a lease up.
+        #[derive(Clone, Debug, Default)]
+        pub struct ReleaseLeaseRequestView<'a> {
+            /// Its name.
+            ///
+            /// Field 1: `name`
+            pub name: &'a str,
+        }
+        impl<'a> ::buffa::MessageView<'a> for ReleaseLeaseRequestView<'a> {
+            type Owned = super::super::ReleaseLeaseRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.name = ::buffa::types::borrow_str(&mut cur)?;
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::ReleaseLeaseRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::ReleaseLeaseRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::ReleaseLeaseRequest {
+                    name: self.name.to_string(),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ReleaseLeaseRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.name.is_empty() {
+                    size += 1u64 + ::buffa::types::string_encoded_len(&self.name) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.name.is_empty() {
+                    ::buffa::types::put_string_field(1u32, &self.name, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ReleaseLeaseRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_str(self.name) {
+                    __map.serialize_entry("name", self.name)?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ReleaseLeaseRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "ReleaseLeaseRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ReleaseLeaseRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReleaseLeaseRequest";
+        }
+        ::buffa::impl_default_view_instance!(ReleaseLeaseRequestView);
+        ::buffa::impl_view_reborrow!(ReleaseLeaseRequestView);
+        /** Self-contained, `'static` owned view of a `ReleaseLeaseRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ReleaseLeaseRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ReleaseLeaseRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ReleaseLeaseRequestOwnedView(
+            ::buffa::OwnedView<ReleaseLeaseRequestView<'static>>,
+        );
+        impl ReleaseLeaseRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ReleaseLeaseRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ReleaseLeaseRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::ReleaseLeaseRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ReleaseLeaseRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ReleaseLeaseRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ReleaseLeaseRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::ReleaseLeaseRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Its name.
+            ///
+            /// Field 1: `name`
+            #[must_use]
+            pub fn name(&self) -> &'_ str {
+                self.0.reborrow().name
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ReleaseLeaseRequestView<'static>>>
+        for ReleaseLeaseRequestOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<ReleaseLeaseRequestView<'static>>,
+            ) -> Self {
+                ReleaseLeaseRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ReleaseLeaseRequestOwnedView>
+        for ::buffa::OwnedView<ReleaseLeaseRequestView<'static>> {
+            fn from(wrapper: ReleaseLeaseRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<ReleaseLeaseRequestView<'static>>>
+        for ReleaseLeaseRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ReleaseLeaseRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ReleaseLeaseRequest {
+            type View<'a> = ReleaseLeaseRequestView<'a>;
+            type ViewHandle = ReleaseLeaseRequestOwnedView;
+        }
+        impl ::serde::Serialize for ReleaseLeaseRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Given up.
+        #[derive(Clone, Debug, Default)]
+        pub struct ReleaseLeaseResponseView<'a> {
+            #[doc(hidden)]
+            pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for ReleaseLeaseResponseView<'a> {
+            type Owned = super::super::ReleaseLeaseResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::ReleaseLeaseResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::ReleaseLeaseResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::ReleaseLeaseResponse {
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ReleaseLeaseResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let size = 0u64;
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                _buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ReleaseLeaseResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ReleaseLeaseResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "ReleaseLeaseResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ReleaseLeaseResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ReleaseLeaseResponse";
+        }
+        ::buffa::impl_default_view_instance!(ReleaseLeaseResponseView);
+        ::buffa::impl_view_reborrow!(ReleaseLeaseResponseView);
+        /** Self-contained, `'static` owned view of a `ReleaseLeaseResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ReleaseLeaseResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ReleaseLeaseResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ReleaseLeaseResponseOwnedView(
+            ::buffa::OwnedView<ReleaseLeaseResponseView<'static>>,
+        );
+        impl ReleaseLeaseResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ReleaseLeaseResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ReleaseLeaseResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::ReleaseLeaseResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ReleaseLeaseResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ReleaseLeaseResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ReleaseLeaseResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::ReleaseLeaseResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ReleaseLeaseResponseView<'static>>>
+        for ReleaseLeaseResponseOwnedView {
+            fn from(
+                inner: ::buffa::OwnedView<ReleaseLeaseResponseView<'static>>,
+            ) -> Self {
+                ReleaseLeaseResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ReleaseLeaseResponseOwnedView>
+        for ::buffa::OwnedView<ReleaseLeaseResponseView<'static>> {
+            fn from(wrapper: ReleaseLeaseResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<
+            ::buffa::OwnedView<ReleaseLeaseResponseView<'static>>,
+        > for ReleaseLeaseResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ReleaseLeaseResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ReleaseLeaseResponse {
+            type View<'a> = ReleaseLeaseResponseView<'a>;
+            type ViewHandle = ReleaseLeaseResponseOwnedView;
+        }
+        impl ::serde::Serialize for ReleaseLeaseResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// Asks for the leases.
+        #[derive(Clone, Debug, Default)]
+        pub struct ListLeasesRequestView<'a> {
+            #[doc(hidden)]
+            pub __buffa_phantom: ::core::marker::PhantomData<&'a ()>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for ListLeasesRequestView<'a> {
+            type Owned = super::super::ListLeasesRequest;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::ListLeasesRequest,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::ListLeasesRequest,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::ListLeasesRequest {
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ListLeasesRequestView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let size = 0u64;
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                _buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ListLeasesRequestView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ListLeasesRequestView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "ListLeasesRequest";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ListLeasesRequest";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListLeasesRequest";
+        }
+        ::buffa::impl_default_view_instance!(ListLeasesRequestView);
+        ::buffa::impl_view_reborrow!(ListLeasesRequestView);
+        /** Self-contained, `'static` owned view of a `ListLeasesRequest` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ListLeasesRequestView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ListLeasesRequestView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ListLeasesRequestOwnedView(
+            ::buffa::OwnedView<ListLeasesRequestView<'static>>,
+        );
+        impl ListLeasesRequestOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListLeasesRequestOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListLeasesRequestOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::ListLeasesRequest,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListLeasesRequestOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ListLeasesRequestView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ListLeasesRequestView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::ListLeasesRequest {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ListLeasesRequestView<'static>>>
+        for ListLeasesRequestOwnedView {
+            fn from(inner: ::buffa::OwnedView<ListLeasesRequestView<'static>>) -> Self {
+                ListLeasesRequestOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ListLeasesRequestOwnedView>
+        for ::buffa::OwnedView<ListLeasesRequestView<'static>> {
+            fn from(wrapper: ListLeasesRequestOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<ListLeasesRequestView<'static>>>
+        for ListLeasesRequestOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ListLeasesRequestView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ListLeasesRequest {
+            type View<'a> = ListLeasesRequestView<'a>;
+            type ViewHandle = ListLeasesRequestOwnedView;
+        }
+        impl ::serde::Serialize for ListLeasesRequestOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// The leases.
+        #[derive(Clone, Debug, Default)]
+        pub struct ListLeasesResponseView<'a> {
+            /// By name.
+            ///
+            /// Field 1: `leases`
+            pub leases: ::buffa::RepeatedView<
+                'a,
+                super::super::__buffa::view::LeaseView<'a>,
+            >,
+        }
+        impl<'a> ::buffa::MessageView<'a> for ListLeasesResponseView<'a> {
+            type Owned = super::super::ListLeasesResponse;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        let __sub_ctx = ctx.descend()?;
+                        let sub = ::buffa::types::borrow_bytes(&mut cur)?;
+                        ctx.register_element_memory(
+                            ::core::mem::size_of::<
+                                super::super::__buffa::view::LeaseView,
+                            >(),
+                        )?;
+                        view.leases
+                            .push(
+                                <super::super::__buffa::view::LeaseView as ::buffa::MessageView>::decode_view_ctx(
+                                    sub,
+                                    __sub_ctx,
+                                )?,
+                            );
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<
+                super::super::ListLeasesResponse,
+                ::buffa::DecodeError,
+            > {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<
+                super::super::ListLeasesResponse,
+                ::buffa::DecodeError,
+            > {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::ListLeasesResponse {
+                    leases: self
+                        .leases
+                        .iter()
+                        .map(|v| v.to_owned_from_source(__buffa_src))
+                        .collect::<::core::result::Result<_, ::buffa::DecodeError>>()?,
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for ListLeasesResponseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, __cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                for v in &self.leases {
+                    let __slot = __cache.reserve();
+                    let inner_size = v.compute_size(__cache);
+                    __cache.set(__slot, inner_size);
+                    size
+                        += 1u64 + ::buffa::encoding::varint_len(inner_size as u64) as u64
+                            + inner_size as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                __cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                for v in &self.leases {
+                    ::buffa::types::put_len_delimited_header(
+                        1u32,
+                        u64::from(__cache.consume_next()),
+                        buf,
+                    );
+                    v.write_to(__cache, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for ListLeasesResponseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !self.leases.is_empty() {
+                    __map.serialize_entry("leases", &*self.leases)?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for ListLeasesResponseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "ListLeasesResponse";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.ListLeasesResponse";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.ListLeasesResponse";
+        }
+        ::buffa::impl_default_view_instance!(ListLeasesResponseView);
+        ::buffa::impl_view_reborrow!(ListLeasesResponseView);
+        /** Self-contained, `'static` owned view of a `ListLeasesResponse` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`ListLeasesResponseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`ListLeasesResponseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct ListLeasesResponseOwnedView(
+            ::buffa::OwnedView<ListLeasesResponseView<'static>>,
+        );
+        impl ListLeasesResponseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListLeasesResponseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListLeasesResponseOwnedView(
+                        ::buffa::OwnedView::decode_with_options(bytes, opts)?,
+                    ),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::ListLeasesResponse,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    ListLeasesResponseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`ListLeasesResponseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &ListLeasesResponseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::ListLeasesResponse {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// By name.
+            ///
+            /// Field 1: `leases`
+            #[must_use]
+            pub fn leases(
+                &self,
+            ) -> &::buffa::RepeatedView<'_, super::super::__buffa::view::LeaseView<'_>> {
+                &self.0.reborrow().leases
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<ListLeasesResponseView<'static>>>
+        for ListLeasesResponseOwnedView {
+            fn from(inner: ::buffa::OwnedView<ListLeasesResponseView<'static>>) -> Self {
+                ListLeasesResponseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<ListLeasesResponseOwnedView>
+        for ::buffa::OwnedView<ListLeasesResponseView<'static>> {
+            fn from(wrapper: ListLeasesResponseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<ListLeasesResponseView<'static>>>
+        for ListLeasesResponseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<ListLeasesResponseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::ListLeasesResponse {
+            type View<'a> = ListLeasesResponseView<'a>;
+            type ViewHandle = ListLeasesResponseOwnedView;
+        }
+        impl ::serde::Serialize for ListLeasesResponseOwnedView {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                ::serde::Serialize::serialize(&self.0, __s)
+            }
+        }
+        /// A lease.
+        #[derive(Clone, Debug, Default)]
+        pub struct LeaseView<'a> {
+            /// Its name.
+            ///
+            /// Field 1: `name`
+            pub name: &'a str,
+            /// How long it still lasts; 0 once it ran out.
+            ///
+            /// Field 2: `remaining_ms`
+            pub remaining_ms: u64,
+            /// Whether it ran out, and `expire` has not succeeded yet.
+            ///
+            /// Field 3: `expired`
+            pub expired: bool,
+            /// How often `expire` was tried.
+            ///
+            /// Field 4: `attempts`
+            pub attempts: u32,
+            /// Why the last try failed, in words.
+            ///
+            /// Field 5: `last_fault`
+            pub last_fault: ::core::option::Option<&'a str>,
+        }
+        impl<'a> ::buffa::MessageView<'a> for LeaseView<'a> {
+            type Owned = super::super::Lease;
+            fn decode_view(
+                buf: &'a [u8],
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                let __limit = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_UNKNOWN_FIELD_LIMIT,
+                );
+                let __elem = ::core::cell::Cell::new(
+                    ::buffa::DEFAULT_ELEMENT_MEMORY_LIMIT,
+                );
+                <Self as ::buffa::MessageView>::decode_view_ctx(
+                    buf,
+                    ::buffa::DecodeContext::new(::buffa::RECURSION_LIMIT, &__limit)
+                        .with_element_memory(&__elem),
+                )
+            }
+            fn decode_view_with_ctx(
+                buf: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                <Self as ::buffa::MessageView>::decode_view_ctx(buf, ctx)
+            }
+            #[inline]
+            fn merge_view_field(
+                &mut self,
+                tag: ::buffa::encoding::Tag,
+                cur: &'a [u8],
+                _before_tag: &'a [u8],
+                ctx: ::buffa::DecodeContext<'_>,
+            ) -> ::core::result::Result<&'a [u8], ::buffa::DecodeError> {
+                let _ = ctx;
+                #[allow(unused_variables)]
+                let view = self;
+                let mut cur = cur;
+                match tag.field_number() {
+                    1u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.name = ::buffa::types::borrow_str(&mut cur)?;
+                    }
+                    2u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.remaining_ms = ::buffa::types::decode_uint64(&mut cur)?;
+                    }
+                    3u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.expired = ::buffa::types::decode_bool(&mut cur)?;
+                    }
+                    4u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.attempts = ::buffa::types::decode_uint32(&mut cur)?;
+                    }
+                    5u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::LengthDelimited,
+                        )?;
+                        view.last_fault = Some(::buffa::types::borrow_str(&mut cur)?);
+                    }
+                    _ => {
+                        ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
+                    }
+                }
+                ::core::result::Result::Ok(cur)
+            }
+            fn to_owned_message(
+                &self,
+            ) -> ::core::result::Result<super::super::Lease, ::buffa::DecodeError> {
+                self.to_owned_from_source(None)
+            }
+            #[allow(clippy::useless_conversion, clippy::needless_update)]
+            fn to_owned_from_source(
+                &self,
+                __buffa_src: ::core::option::Option<&::buffa::bytes::Bytes>,
+            ) -> ::core::result::Result<super::super::Lease, ::buffa::DecodeError> {
+                #[allow(unused_imports)]
+                use ::buffa::alloc::string::ToString as _;
+                let _ = __buffa_src;
+                ::core::result::Result::Ok(super::super::Lease {
+                    name: self.name.to_string(),
+                    remaining_ms: self.remaining_ms,
+                    expired: self.expired,
+                    attempts: self.attempts,
+                    last_fault: self.last_fault.map(|s| s.to_string()),
+                    ..::core::default::Default::default()
+                })
+            }
+        }
+        impl<'a> ::buffa::ViewEncode<'a> for LeaseView<'a> {
+            #[allow(clippy::needless_borrow, clippy::let_and_return)]
+            fn compute_size(&self, _cache: &mut ::buffa::SizeCache) -> u32 {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                let mut size = 0u64;
+                if !self.name.is_empty() {
+                    size += 1u64 + ::buffa::types::string_encoded_len(&self.name) as u64;
+                }
+                if self.remaining_ms != 0u64 {
+                    size
+                        += 1u64
+                            + ::buffa::types::uint64_encoded_len(self.remaining_ms)
+                                as u64;
+                }
+                if self.expired {
+                    size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+                }
+                if self.attempts != 0u32 {
+                    size
+                        += 1u64
+                            + ::buffa::types::uint32_encoded_len(self.attempts) as u64;
+                }
+                if let Some(ref v) = self.last_fault {
+                    size += 1u64 + ::buffa::types::string_encoded_len(v) as u64;
+                }
+                ::buffa::saturate_size(size)
+            }
+            #[allow(clippy::needless_borrow)]
+            fn write_to(
+                &self,
+                _cache: &mut ::buffa::SizeCache,
+                buf: &mut impl ::buffa::EncodeSink,
+            ) {
+                #[allow(unused_imports)]
+                use ::buffa::Enumeration as _;
+                if !self.name.is_empty() {
+                    ::buffa::types::put_string_field(1u32, &self.name, buf);
+                }
+                if self.remaining_ms != 0u64 {
+                    ::buffa::types::put_uint64_field(2u32, self.remaining_ms, buf);
+                }
+                if self.expired {
+                    ::buffa::types::put_bool_field(3u32, self.expired, buf);
+                }
+                if self.attempts != 0u32 {
+                    ::buffa::types::put_uint32_field(4u32, self.attempts, buf);
+                }
+                if let Some(ref v) = self.last_fault {
+                    ::buffa::types::put_string_field(5u32, v, buf);
+                }
+            }
+        }
+        /// Serializes this view as protobuf JSON.
+        ///
+        /// Implicit-presence fields with default values are omitted, `required`
+        /// fields are always emitted, explicit-presence (`optional`) fields are
+        /// emitted only when set, bytes fields are base64-encoded, and enum
+        /// values are their proto name strings.
+        ///
+        /// This impl uses `serialize_map(None)` because the number of emitted
+        /// fields depends on default-omission rules; serializers that require
+        /// known map lengths (e.g. `bincode`) will return a runtime error.
+        /// Use the owned message type for those formats.
+        impl<'__a> ::serde::Serialize for LeaseView<'__a> {
+            fn serialize<__S: ::serde::Serializer>(
+                &self,
+                __s: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                use ::serde::ser::SerializeMap as _;
+                let mut __map = __s.serialize_map(::core::option::Option::None)?;
+                if !::buffa::json_helpers::skip_if::is_empty_str(self.name) {
+                    __map.serialize_entry("name", self.name)?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u64(&self.remaining_ms) {
+                    __map
+                        .serialize_entry(
+                            "remainingMs",
+                            &::buffa::json_helpers::ProtoJson(&self.remaining_ms),
+                        )?;
+                }
+                if self.expired {
+                    __map.serialize_entry("expired", &self.expired)?;
+                }
+                if !::buffa::json_helpers::skip_if::is_zero_u32(&self.attempts) {
+                    __map
+                        .serialize_entry(
+                            "attempts",
+                            &::buffa::json_helpers::ProtoJson(&self.attempts),
+                        )?;
+                }
+                if let ::core::option::Option::Some(__v) = self.last_fault {
+                    __map.serialize_entry("lastFault", __v)?;
+                }
+                __map.end()
+            }
+        }
+        impl<'a> ::buffa::MessageName for LeaseView<'a> {
+            const PACKAGE: &'static str = "sandboxer.agent.v1";
+            const NAME: &'static str = "Lease";
+            const FULL_NAME: &'static str = "sandboxer.agent.v1.Lease";
+            const TYPE_URL: &'static str = "type.googleapis.com/sandboxer.agent.v1.Lease";
+        }
+        ::buffa::impl_default_view_instance!(LeaseView);
+        ::buffa::impl_view_reborrow!(LeaseView);
+        /** Self-contained, `'static` owned view of a `Lease` message.
+
+ Wraps [`::buffa::OwnedView`]`<`[`LeaseView`]`<'static>>`: the decoded view and the [`::buffa::bytes::Bytes`] buffer it borrows from travel together, so the handle is `'static` and `Send + Sync` — suitable for async handlers, spawned tasks, and anywhere a `'static` bound is required.
+
+ Field accessors return borrows tied to `&self`. Use [`Self::view`] to get the full [`LeaseView`] when you need struct patterns, iteration helpers, or to pass the view to lifetime-parameterised code.*/
+        #[derive(Clone, Debug)]
+        pub struct LeaseOwnedView(::buffa::OwnedView<LeaseView<'static>>);
+        impl LeaseOwnedView {
+            /// Decode an owned view from a [`::buffa::bytes::Bytes`] buffer.
+            ///
+            /// The view borrows directly from the buffer's data; the buffer is
+            /// retained inside the returned handle.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer contains invalid
+            /// protobuf data.
+            pub fn decode(
+                bytes: ::buffa::bytes::Bytes,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    LeaseOwnedView(::buffa::OwnedView::decode(bytes)?),
+                )
+            }
+            /// Decode with custom [`::buffa::DecodeOptions`] (recursion limit,
+            /// max message size).
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError`] if the buffer is invalid or
+            /// exceeds the configured limits.
+            pub fn decode_with_options(
+                bytes: ::buffa::bytes::Bytes,
+                opts: &::buffa::DecodeOptions,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    LeaseOwnedView(::buffa::OwnedView::decode_with_options(bytes, opts)?),
+                )
+            }
+            /// Build from an owned message via an encode → decode round-trip.
+            ///
+            /// # Errors
+            ///
+            /// Returns [`::buffa::DecodeError::MessageTooLarge`] if the
+            /// message's encoded size exceeds the 2 GiB protobuf limit, or
+            /// another [`::buffa::DecodeError`] if the re-encoded bytes are
+            /// somehow invalid (should not happen for well-formed messages).
+            pub fn from_owned(
+                msg: &super::super::Lease,
+            ) -> ::core::result::Result<Self, ::buffa::DecodeError> {
+                ::core::result::Result::Ok(
+                    LeaseOwnedView(::buffa::OwnedView::from_owned(msg)?),
+                )
+            }
+            /// Borrow the full [`LeaseView`] with its lifetime tied to `&self`.
+            #[must_use]
+            pub fn view(&self) -> &LeaseView<'_> {
+                self.0.reborrow()
+            }
+            /// Convert to the owned message type.
+            ///
+            /// Infallible: this type's constructors wire-decode their
+            /// buffer, and a view produced by wire decoding always
+            /// converts. Delegates to [`::buffa::OwnedView::to_owned_message`],
+            /// whose contract also governs handles converted from a raw
+            /// [`::buffa::OwnedView`].
+            #[must_use]
+            pub fn to_owned_message(&self) -> super::super::Lease {
+                self.0.to_owned_message()
+            }
+            /// The underlying bytes buffer.
+            #[must_use]
+            pub fn bytes(&self) -> &::buffa::bytes::Bytes {
+                self.0.bytes()
+            }
+            /// Consume the handle, returning the underlying bytes buffer.
+            #[must_use]
+            pub fn into_bytes(self) -> ::buffa::bytes::Bytes {
+                self.0.into_bytes()
+            }
+            /// Its name.
+            ///
+            /// Field 1: `name`
+            #[must_use]
+            pub fn name(&self) -> &'_ str {
+                self.0.reborrow().name
+            }
+            /// How long it still lasts; 0 once it ran out.
+            ///
+            /// Field 2: `remaining_ms`
+            #[must_use]
+            pub fn remaining_ms(&self) -> u64 {
+                self.0.reborrow().remaining_ms
+            }
+            /// Whether it ran out, and `expire` has not succeeded yet.
+            ///
+            /// Field 3: `expired`
+            #[must_use]
+            pub fn expired(&self) -> bool {
+                self.0.reborrow().expired
+            }
+            /// How often `expire` was tried.
+            ///
+            /// Field 4: `attempts`
+            #[must_use]
+            pub fn attempts(&self) -> u32 {
+                self.0.reborrow().attempts
+            }
+            /// Why the last try failed, in words.
+            ///
+            /// Field 5: `last_fault`
+            #[must_use]
+            pub fn last_fault(&self) -> ::core::option::Option<&'_ str> {
+                self.0.reborrow().last_fault
+            }
+        }
+        impl ::core::convert::From<::buffa::OwnedView<LeaseView<'static>>>
+        for LeaseOwnedView {
+            fn from(inner: ::buffa::OwnedView<LeaseView<'static>>) -> Self {
+                LeaseOwnedView(inner)
+            }
+        }
+        impl ::core::convert::From<LeaseOwnedView>
+        for ::buffa::OwnedView<LeaseView<'static>> {
+            fn from(wrapper: LeaseOwnedView) -> Self {
+                wrapper.0
+            }
+        }
+        impl ::core::convert::AsRef<::buffa::OwnedView<LeaseView<'static>>>
+        for LeaseOwnedView {
+            fn as_ref(&self) -> &::buffa::OwnedView<LeaseView<'static>> {
+                &self.0
+            }
+        }
+        impl ::buffa::HasMessageView for super::super::Lease {
+            type View<'a> = LeaseView<'a>;
+            type ViewHandle = LeaseOwnedView;
+        }
+        impl ::serde::Serialize for LeaseOwnedView {
             fn serialize<__S: ::serde::Serializer>(
                 &self,
                 __s: __S,
@@ -5963,7 +23894,7 @@ pub mod __buffa {
                     Tag(&'a str),
                 }
             }
-            pub mod wait_response {
+            pub mod exit {
                 #[allow(unused_imports)]
                 use super::*;
                 #[derive(Clone, Debug)]
@@ -5972,6 +23903,81 @@ pub mod __buffa {
                     Signal(
                         ::buffa::alloc::boxed::Box<
                             super::super::super::super::__buffa::view::SignalExitView<'a>,
+                        >,
+                    ),
+                }
+            }
+            pub mod follow_response {
+                #[allow(unused_imports)]
+                use super::*;
+                #[derive(Clone, Debug)]
+                pub enum Event<'a> {
+                    Started(
+                        ::buffa::alloc::boxed::Box<
+                            super::super::super::super::__buffa::view::follow_response::StartedView<
+                                'a,
+                            >,
+                        >,
+                    ),
+                    Gap(
+                        ::buffa::alloc::boxed::Box<
+                            super::super::super::super::__buffa::view::follow_response::GapView<
+                                'a,
+                            >,
+                        >,
+                    ),
+                    Output(
+                        ::buffa::alloc::boxed::Box<
+                            super::super::super::super::__buffa::view::follow_response::OutputView<
+                                'a,
+                            >,
+                        >,
+                    ),
+                    Exit(
+                        ::buffa::alloc::boxed::Box<
+                            super::super::super::super::__buffa::view::ExitView<'a>,
+                        >,
+                    ),
+                    KeepAlive(
+                        ::buffa::alloc::boxed::Box<
+                            super::super::super::super::__buffa::view::follow_response::KeepAliveView<
+                                'a,
+                            >,
+                        >,
+                    ),
+                }
+            }
+            pub mod watch_response {
+                #[allow(unused_imports)]
+                use super::*;
+                #[derive(Clone, Debug)]
+                pub enum Event<'a> {
+                    Watching(
+                        ::buffa::alloc::boxed::Box<
+                            super::super::super::super::__buffa::view::watch_response::WatchingView<
+                                'a,
+                            >,
+                        >,
+                    ),
+                    Change(
+                        ::buffa::alloc::boxed::Box<
+                            super::super::super::super::__buffa::view::watch_response::ChangeView<
+                                'a,
+                            >,
+                        >,
+                    ),
+                    Overflow(
+                        ::buffa::alloc::boxed::Box<
+                            super::super::super::super::__buffa::view::watch_response::OverflowView<
+                                'a,
+                            >,
+                        >,
+                    ),
+                    KeepAlive(
+                        ::buffa::alloc::boxed::Box<
+                            super::super::super::super::__buffa::view::watch_response::KeepAliveView<
+                                'a,
+                            >,
                         >,
                     ),
                 }
@@ -6013,7 +24019,7 @@ pub mod __buffa {
                 }
             }
         }
-        pub mod wait_response {
+        pub mod exit {
             #[allow(unused_imports)]
             use super::*;
             /// Which way.
@@ -6056,6 +24062,212 @@ pub mod __buffa {
                 }
             }
         }
+        pub mod follow_response {
+            #[allow(unused_imports)]
+            use super::*;
+            /// Which.
+            #[derive(Clone, PartialEq, Debug)]
+            pub enum Event {
+                Started(
+                    ::buffa::alloc::boxed::Box<
+                        super::super::super::follow_response::Started,
+                    >,
+                ),
+                Gap(
+                    ::buffa::alloc::boxed::Box<super::super::super::follow_response::Gap>,
+                ),
+                Output(
+                    ::buffa::alloc::boxed::Box<
+                        super::super::super::follow_response::Output,
+                    >,
+                ),
+                Exit(::buffa::alloc::boxed::Box<super::super::super::Exit>),
+                KeepAlive(
+                    ::buffa::alloc::boxed::Box<
+                        super::super::super::follow_response::KeepAlive,
+                    >,
+                ),
+            }
+            impl ::buffa::Oneof for Event {}
+            impl From<super::super::super::follow_response::Started> for Event {
+                fn from(v: super::super::super::follow_response::Started) -> Self {
+                    Self::Started(::buffa::alloc::boxed::Box::new(v))
+                }
+            }
+            impl From<super::super::super::follow_response::Started>
+            for ::core::option::Option<Event> {
+                fn from(v: super::super::super::follow_response::Started) -> Self {
+                    Self::Some(Event::from(v))
+                }
+            }
+            impl From<super::super::super::follow_response::Gap> for Event {
+                fn from(v: super::super::super::follow_response::Gap) -> Self {
+                    Self::Gap(::buffa::alloc::boxed::Box::new(v))
+                }
+            }
+            impl From<super::super::super::follow_response::Gap>
+            for ::core::option::Option<Event> {
+                fn from(v: super::super::super::follow_response::Gap) -> Self {
+                    Self::Some(Event::from(v))
+                }
+            }
+            impl From<super::super::super::follow_response::Output> for Event {
+                fn from(v: super::super::super::follow_response::Output) -> Self {
+                    Self::Output(::buffa::alloc::boxed::Box::new(v))
+                }
+            }
+            impl From<super::super::super::follow_response::Output>
+            for ::core::option::Option<Event> {
+                fn from(v: super::super::super::follow_response::Output) -> Self {
+                    Self::Some(Event::from(v))
+                }
+            }
+            impl From<super::super::super::Exit> for Event {
+                fn from(v: super::super::super::Exit) -> Self {
+                    Self::Exit(::buffa::alloc::boxed::Box::new(v))
+                }
+            }
+            impl From<super::super::super::Exit> for ::core::option::Option<Event> {
+                fn from(v: super::super::super::Exit) -> Self {
+                    Self::Some(Event::from(v))
+                }
+            }
+            impl From<super::super::super::follow_response::KeepAlive> for Event {
+                fn from(v: super::super::super::follow_response::KeepAlive) -> Self {
+                    Self::KeepAlive(::buffa::alloc::boxed::Box::new(v))
+                }
+            }
+            impl From<super::super::super::follow_response::KeepAlive>
+            for ::core::option::Option<Event> {
+                fn from(v: super::super::super::follow_response::KeepAlive) -> Self {
+                    Self::Some(Event::from(v))
+                }
+            }
+            impl ::serde::Serialize for Event {
+                fn serialize<S: ::serde::Serializer>(
+                    &self,
+                    s: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    use ::serde::ser::SerializeMap;
+                    let mut map = s.serialize_map(Some(1))?;
+                    match self {
+                        Self::Started(v) => {
+                            map.serialize_entry("started", &**v)?;
+                        }
+                        Self::Gap(v) => {
+                            map.serialize_entry("gap", &**v)?;
+                        }
+                        Self::Output(v) => {
+                            map.serialize_entry("output", &**v)?;
+                        }
+                        Self::Exit(v) => {
+                            map.serialize_entry("exit", &**v)?;
+                        }
+                        Self::KeepAlive(v) => {
+                            map.serialize_entry("keepAlive", &**v)?;
+                        }
+                    }
+                    map.end()
+                }
+            }
+        }
+        pub mod watch_response {
+            #[allow(unused_imports)]
+            use super::*;
+            /// Which.
+            #[derive(Clone, PartialEq, Debug)]
+            pub enum Event {
+                Watching(
+                    ::buffa::alloc::boxed::Box<
+                        super::super::super::watch_response::Watching,
+                    >,
+                ),
+                Change(
+                    ::buffa::alloc::boxed::Box<
+                        super::super::super::watch_response::Change,
+                    >,
+                ),
+                Overflow(
+                    ::buffa::alloc::boxed::Box<
+                        super::super::super::watch_response::Overflow,
+                    >,
+                ),
+                KeepAlive(
+                    ::buffa::alloc::boxed::Box<
+                        super::super::super::watch_response::KeepAlive,
+                    >,
+                ),
+            }
+            impl ::buffa::Oneof for Event {}
+            impl From<super::super::super::watch_response::Watching> for Event {
+                fn from(v: super::super::super::watch_response::Watching) -> Self {
+                    Self::Watching(::buffa::alloc::boxed::Box::new(v))
+                }
+            }
+            impl From<super::super::super::watch_response::Watching>
+            for ::core::option::Option<Event> {
+                fn from(v: super::super::super::watch_response::Watching) -> Self {
+                    Self::Some(Event::from(v))
+                }
+            }
+            impl From<super::super::super::watch_response::Change> for Event {
+                fn from(v: super::super::super::watch_response::Change) -> Self {
+                    Self::Change(::buffa::alloc::boxed::Box::new(v))
+                }
+            }
+            impl From<super::super::super::watch_response::Change>
+            for ::core::option::Option<Event> {
+                fn from(v: super::super::super::watch_response::Change) -> Self {
+                    Self::Some(Event::from(v))
+                }
+            }
+            impl From<super::super::super::watch_response::Overflow> for Event {
+                fn from(v: super::super::super::watch_response::Overflow) -> Self {
+                    Self::Overflow(::buffa::alloc::boxed::Box::new(v))
+                }
+            }
+            impl From<super::super::super::watch_response::Overflow>
+            for ::core::option::Option<Event> {
+                fn from(v: super::super::super::watch_response::Overflow) -> Self {
+                    Self::Some(Event::from(v))
+                }
+            }
+            impl From<super::super::super::watch_response::KeepAlive> for Event {
+                fn from(v: super::super::super::watch_response::KeepAlive) -> Self {
+                    Self::KeepAlive(::buffa::alloc::boxed::Box::new(v))
+                }
+            }
+            impl From<super::super::super::watch_response::KeepAlive>
+            for ::core::option::Option<Event> {
+                fn from(v: super::super::super::watch_response::KeepAlive) -> Self {
+                    Self::Some(Event::from(v))
+                }
+            }
+            impl ::serde::Serialize for Event {
+                fn serialize<S: ::serde::Serializer>(
+                    &self,
+                    s: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    use ::serde::ser::SerializeMap;
+                    let mut map = s.serialize_map(Some(1))?;
+                    match self {
+                        Self::Watching(v) => {
+                            map.serialize_entry("watching", &**v)?;
+                        }
+                        Self::Change(v) => {
+                            map.serialize_entry("change", &**v)?;
+                        }
+                        Self::Overflow(v) => {
+                            map.serialize_entry("overflow", &**v)?;
+                        }
+                        Self::KeepAlive(v) => {
+                            map.serialize_entry("keepAlive", &**v)?;
+                        }
+                    }
+                    map.end()
+                }
+            }
+        }
     }
 }
 #[doc(inline)]
@@ -6083,13 +24295,73 @@ pub use self::__buffa::view::SignalExitView;
 #[doc(inline)]
 pub use self::__buffa::view::SignalExitOwnedView;
 #[doc(inline)]
-pub use self::__buffa::view::ReadSymlinkRequestView;
+pub use self::__buffa::view::ExitView;
 #[doc(inline)]
-pub use self::__buffa::view::ReadSymlinkRequestOwnedView;
+pub use self::__buffa::view::ExitOwnedView;
 #[doc(inline)]
-pub use self::__buffa::view::ReadSymlinkResponseView;
+pub use self::__buffa::view::ListCommandsRequestView;
 #[doc(inline)]
-pub use self::__buffa::view::ReadSymlinkResponseOwnedView;
+pub use self::__buffa::view::ListCommandsRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::ListCommandsResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::ListCommandsResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::CommandView;
+#[doc(inline)]
+pub use self::__buffa::view::CommandOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::FollowRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::FollowRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::FollowResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::FollowResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::EntryView;
+#[doc(inline)]
+pub use self::__buffa::view::EntryOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::StatRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::StatRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::StatResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::StatResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::ListDirectoryRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::ListDirectoryRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::ListDirectoryResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::ListDirectoryResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::MakeDirectoryRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::MakeDirectoryRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::MakeDirectoryResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::MakeDirectoryResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::RenameRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::RenameRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::RenameResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::RenameResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::RemoveRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::RemoveRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::RemoveResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::RemoveResponseOwnedView;
 #[doc(inline)]
 pub use self::__buffa::view::MakeSymlinkRequestView;
 #[doc(inline)]
@@ -6099,6 +24371,14 @@ pub use self::__buffa::view::MakeSymlinkResponseView;
 #[doc(inline)]
 pub use self::__buffa::view::MakeSymlinkResponseOwnedView;
 #[doc(inline)]
+pub use self::__buffa::view::MakeHardLinkRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::MakeHardLinkRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::MakeHardLinkResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::MakeHardLinkResponseOwnedView;
+#[doc(inline)]
 pub use self::__buffa::view::SetModeRequestView;
 #[doc(inline)]
 pub use self::__buffa::view::SetModeRequestOwnedView;
@@ -6106,6 +24386,54 @@ pub use self::__buffa::view::SetModeRequestOwnedView;
 pub use self::__buffa::view::SetModeResponseView;
 #[doc(inline)]
 pub use self::__buffa::view::SetModeResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::WatchRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::WatchRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::WatchResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::WatchResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::ListPortsRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::ListPortsRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::ListPortsResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::ListPortsResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::PortView;
+#[doc(inline)]
+pub use self::__buffa::view::PortOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::SetLeaseRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::SetLeaseRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::SetLeaseResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::SetLeaseResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::ReleaseLeaseRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::ReleaseLeaseRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::ReleaseLeaseResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::ReleaseLeaseResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::ListLeasesRequestView;
+#[doc(inline)]
+pub use self::__buffa::view::ListLeasesRequestOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::ListLeasesResponseView;
+#[doc(inline)]
+pub use self::__buffa::view::ListLeasesResponseOwnedView;
+#[doc(inline)]
+pub use self::__buffa::view::LeaseView;
+#[doc(inline)]
+pub use self::__buffa::view::LeaseOwnedView;
 #[doc(inline)]
 pub use self::__buffa::view::StartFailureView;
 #[doc(inline)]
@@ -6127,13 +24455,61 @@ pub type OwnedWaitRequestView = ::buffa::view::OwnedView<
 pub type OwnedWaitResponseView = ::buffa::view::OwnedView<
     __buffa::view::WaitResponseView<'static>,
 >;
-///Shorthand for `OwnedView<ReadSymlinkRequestView<'static>>`.
-pub type OwnedReadSymlinkRequestView = ::buffa::view::OwnedView<
-    __buffa::view::ReadSymlinkRequestView<'static>,
+///Shorthand for `OwnedView<ListCommandsRequestView<'static>>`.
+pub type OwnedListCommandsRequestView = ::buffa::view::OwnedView<
+    __buffa::view::ListCommandsRequestView<'static>,
 >;
-///Shorthand for `OwnedView<ReadSymlinkResponseView<'static>>`.
-pub type OwnedReadSymlinkResponseView = ::buffa::view::OwnedView<
-    __buffa::view::ReadSymlinkResponseView<'static>,
+///Shorthand for `OwnedView<ListCommandsResponseView<'static>>`.
+pub type OwnedListCommandsResponseView = ::buffa::view::OwnedView<
+    __buffa::view::ListCommandsResponseView<'static>,
+>;
+///Shorthand for `OwnedView<FollowRequestView<'static>>`.
+pub type OwnedFollowRequestView = ::buffa::view::OwnedView<
+    __buffa::view::FollowRequestView<'static>,
+>;
+///Shorthand for `OwnedView<FollowResponseView<'static>>`.
+pub type OwnedFollowResponseView = ::buffa::view::OwnedView<
+    __buffa::view::FollowResponseView<'static>,
+>;
+///Shorthand for `OwnedView<StatRequestView<'static>>`.
+pub type OwnedStatRequestView = ::buffa::view::OwnedView<
+    __buffa::view::StatRequestView<'static>,
+>;
+///Shorthand for `OwnedView<StatResponseView<'static>>`.
+pub type OwnedStatResponseView = ::buffa::view::OwnedView<
+    __buffa::view::StatResponseView<'static>,
+>;
+///Shorthand for `OwnedView<ListDirectoryRequestView<'static>>`.
+pub type OwnedListDirectoryRequestView = ::buffa::view::OwnedView<
+    __buffa::view::ListDirectoryRequestView<'static>,
+>;
+///Shorthand for `OwnedView<ListDirectoryResponseView<'static>>`.
+pub type OwnedListDirectoryResponseView = ::buffa::view::OwnedView<
+    __buffa::view::ListDirectoryResponseView<'static>,
+>;
+///Shorthand for `OwnedView<MakeDirectoryRequestView<'static>>`.
+pub type OwnedMakeDirectoryRequestView = ::buffa::view::OwnedView<
+    __buffa::view::MakeDirectoryRequestView<'static>,
+>;
+///Shorthand for `OwnedView<MakeDirectoryResponseView<'static>>`.
+pub type OwnedMakeDirectoryResponseView = ::buffa::view::OwnedView<
+    __buffa::view::MakeDirectoryResponseView<'static>,
+>;
+///Shorthand for `OwnedView<RenameRequestView<'static>>`.
+pub type OwnedRenameRequestView = ::buffa::view::OwnedView<
+    __buffa::view::RenameRequestView<'static>,
+>;
+///Shorthand for `OwnedView<RenameResponseView<'static>>`.
+pub type OwnedRenameResponseView = ::buffa::view::OwnedView<
+    __buffa::view::RenameResponseView<'static>,
+>;
+///Shorthand for `OwnedView<RemoveRequestView<'static>>`.
+pub type OwnedRemoveRequestView = ::buffa::view::OwnedView<
+    __buffa::view::RemoveRequestView<'static>,
+>;
+///Shorthand for `OwnedView<RemoveResponseView<'static>>`.
+pub type OwnedRemoveResponseView = ::buffa::view::OwnedView<
+    __buffa::view::RemoveResponseView<'static>,
 >;
 ///Shorthand for `OwnedView<MakeSymlinkRequestView<'static>>`.
 pub type OwnedMakeSymlinkRequestView = ::buffa::view::OwnedView<
@@ -6143,6 +24519,14 @@ pub type OwnedMakeSymlinkRequestView = ::buffa::view::OwnedView<
 pub type OwnedMakeSymlinkResponseView = ::buffa::view::OwnedView<
     __buffa::view::MakeSymlinkResponseView<'static>,
 >;
+///Shorthand for `OwnedView<MakeHardLinkRequestView<'static>>`.
+pub type OwnedMakeHardLinkRequestView = ::buffa::view::OwnedView<
+    __buffa::view::MakeHardLinkRequestView<'static>,
+>;
+///Shorthand for `OwnedView<MakeHardLinkResponseView<'static>>`.
+pub type OwnedMakeHardLinkResponseView = ::buffa::view::OwnedView<
+    __buffa::view::MakeHardLinkResponseView<'static>,
+>;
 ///Shorthand for `OwnedView<SetModeRequestView<'static>>`.
 pub type OwnedSetModeRequestView = ::buffa::view::OwnedView<
     __buffa::view::SetModeRequestView<'static>,
@@ -6150,6 +24534,46 @@ pub type OwnedSetModeRequestView = ::buffa::view::OwnedView<
 ///Shorthand for `OwnedView<SetModeResponseView<'static>>`.
 pub type OwnedSetModeResponseView = ::buffa::view::OwnedView<
     __buffa::view::SetModeResponseView<'static>,
+>;
+///Shorthand for `OwnedView<WatchRequestView<'static>>`.
+pub type OwnedWatchRequestView = ::buffa::view::OwnedView<
+    __buffa::view::WatchRequestView<'static>,
+>;
+///Shorthand for `OwnedView<WatchResponseView<'static>>`.
+pub type OwnedWatchResponseView = ::buffa::view::OwnedView<
+    __buffa::view::WatchResponseView<'static>,
+>;
+///Shorthand for `OwnedView<ListPortsRequestView<'static>>`.
+pub type OwnedListPortsRequestView = ::buffa::view::OwnedView<
+    __buffa::view::ListPortsRequestView<'static>,
+>;
+///Shorthand for `OwnedView<ListPortsResponseView<'static>>`.
+pub type OwnedListPortsResponseView = ::buffa::view::OwnedView<
+    __buffa::view::ListPortsResponseView<'static>,
+>;
+///Shorthand for `OwnedView<SetLeaseRequestView<'static>>`.
+pub type OwnedSetLeaseRequestView = ::buffa::view::OwnedView<
+    __buffa::view::SetLeaseRequestView<'static>,
+>;
+///Shorthand for `OwnedView<SetLeaseResponseView<'static>>`.
+pub type OwnedSetLeaseResponseView = ::buffa::view::OwnedView<
+    __buffa::view::SetLeaseResponseView<'static>,
+>;
+///Shorthand for `OwnedView<ReleaseLeaseRequestView<'static>>`.
+pub type OwnedReleaseLeaseRequestView = ::buffa::view::OwnedView<
+    __buffa::view::ReleaseLeaseRequestView<'static>,
+>;
+///Shorthand for `OwnedView<ReleaseLeaseResponseView<'static>>`.
+pub type OwnedReleaseLeaseResponseView = ::buffa::view::OwnedView<
+    __buffa::view::ReleaseLeaseResponseView<'static>,
+>;
+///Shorthand for `OwnedView<ListLeasesRequestView<'static>>`.
+pub type OwnedListLeasesRequestView = ::buffa::view::OwnedView<
+    __buffa::view::ListLeasesRequestView<'static>,
+>;
+///Shorthand for `OwnedView<ListLeasesResponseView<'static>>`.
+pub type OwnedListLeasesResponseView = ::buffa::view::OwnedView<
+    __buffa::view::ListLeasesResponseView<'static>,
 >;
 impl ::connectrpc::Encodable<SignalResponse> for __buffa::view::SignalResponseView<'_> {
     fn encode(
@@ -6213,8 +24637,8 @@ for ::buffa::view::OwnedView<__buffa::view::WaitResponseView<'static>> {
         )
     }
 }
-impl ::connectrpc::Encodable<ReadSymlinkResponse>
-for __buffa::view::ReadSymlinkResponseView<'_> {
+impl ::connectrpc::Encodable<ListCommandsResponse>
+for __buffa::view::ListCommandsResponseView<'_> {
     fn encode(
         &self,
         codec: ::connectrpc::CodecFormat,
@@ -6222,8 +24646,196 @@ for __buffa::view::ReadSymlinkResponseView<'_> {
         ::connectrpc::__codegen::encode_view_body(self, codec)
     }
 }
-impl ::connectrpc::Encodable<ReadSymlinkResponse>
-for ::buffa::view::OwnedView<__buffa::view::ReadSymlinkResponseView<'static>> {
+impl ::connectrpc::Encodable<ListCommandsResponse>
+for ::buffa::view::OwnedView<__buffa::view::ListCommandsResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<FollowResponse> for __buffa::view::FollowResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<FollowResponse>
+for ::buffa::view::OwnedView<__buffa::view::FollowResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<StatResponse> for __buffa::view::StatResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<StatResponse>
+for ::buffa::view::OwnedView<__buffa::view::StatResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<ListDirectoryResponse>
+for __buffa::view::ListDirectoryResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<ListDirectoryResponse>
+for ::buffa::view::OwnedView<__buffa::view::ListDirectoryResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<MakeDirectoryResponse>
+for __buffa::view::MakeDirectoryResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<MakeDirectoryResponse>
+for ::buffa::view::OwnedView<__buffa::view::MakeDirectoryResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<RenameResponse> for __buffa::view::RenameResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<RenameResponse>
+for ::buffa::view::OwnedView<__buffa::view::RenameResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<RemoveResponse> for __buffa::view::RemoveResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<RemoveResponse>
+for ::buffa::view::OwnedView<__buffa::view::RemoveResponseView<'static>> {
     fn encode(
         &self,
         codec: ::connectrpc::CodecFormat,
@@ -6277,6 +24889,38 @@ for ::buffa::view::OwnedView<__buffa::view::MakeSymlinkResponseView<'static>> {
         )
     }
 }
+impl ::connectrpc::Encodable<MakeHardLinkResponse>
+for __buffa::view::MakeHardLinkResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<MakeHardLinkResponse>
+for ::buffa::view::OwnedView<__buffa::view::MakeHardLinkResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
 impl ::connectrpc::Encodable<SetModeResponse>
 for __buffa::view::SetModeResponseView<'_> {
     fn encode(
@@ -6288,6 +24932,165 @@ for __buffa::view::SetModeResponseView<'_> {
 }
 impl ::connectrpc::Encodable<SetModeResponse>
 for ::buffa::view::OwnedView<__buffa::view::SetModeResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<WatchResponse> for __buffa::view::WatchResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<WatchResponse>
+for ::buffa::view::OwnedView<__buffa::view::WatchResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<ListPortsResponse>
+for __buffa::view::ListPortsResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<ListPortsResponse>
+for ::buffa::view::OwnedView<__buffa::view::ListPortsResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<SetLeaseResponse>
+for __buffa::view::SetLeaseResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<SetLeaseResponse>
+for ::buffa::view::OwnedView<__buffa::view::SetLeaseResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<ReleaseLeaseResponse>
+for __buffa::view::ReleaseLeaseResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<ReleaseLeaseResponse>
+for ::buffa::view::OwnedView<__buffa::view::ReleaseLeaseResponseView<'static>> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self.reborrow(), codec)
+    }
+    /// An `OwnedView` still holds the buffer it was decoded from, so
+    /// its large fields can be handed to the response body by
+    /// reference count instead of copied. The bare view impl above
+    /// cannot do this: it has borrows but no buffer to name.
+    fn encode_segments(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::connectrpc::EncodedBody, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body_segments(
+            self.reborrow(),
+            self.bytes(),
+            codec,
+        )
+    }
+}
+impl ::connectrpc::Encodable<ListLeasesResponse>
+for __buffa::view::ListLeasesResponseView<'_> {
+    fn encode(
+        &self,
+        codec: ::connectrpc::CodecFormat,
+    ) -> ::std::result::Result<::buffa::bytes::Bytes, ::connectrpc::ConnectError> {
+        ::connectrpc::__codegen::encode_view_body(self, codec)
+    }
+}
+impl ::connectrpc::Encodable<ListLeasesResponse>
+for ::buffa::view::OwnedView<__buffa::view::ListLeasesResponseView<'static>> {
     fn encode(
         &self,
         codec: ::connectrpc::CodecFormat,
@@ -6323,9 +25126,45 @@ pub const AGENT_WAIT_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
         ::connectrpc::StreamType::Unary,
     )
     .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
-/// Static [`Spec`](::connectrpc::Spec) for the `ReadSymlink` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
-pub const AGENT_READ_SYMLINK_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
-        "/sandboxer.agent.v1.Agent/ReadSymlink",
+/// Static [`Spec`](::connectrpc::Spec) for the `ListCommands` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_LIST_COMMANDS_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/ListCommands",
+        ::connectrpc::StreamType::Unary,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `Follow` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_FOLLOW_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/Follow",
+        ::connectrpc::StreamType::ServerStream,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `Stat` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_STAT_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/Stat",
+        ::connectrpc::StreamType::Unary,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `ListDirectory` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_LIST_DIRECTORY_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/ListDirectory",
+        ::connectrpc::StreamType::ServerStream,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `MakeDirectory` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_MAKE_DIRECTORY_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/MakeDirectory",
+        ::connectrpc::StreamType::Unary,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `Rename` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_RENAME_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/Rename",
+        ::connectrpc::StreamType::Unary,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `Remove` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_REMOVE_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/Remove",
         ::connectrpc::StreamType::Unary,
     )
     .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
@@ -6335,9 +25174,45 @@ pub const AGENT_MAKE_SYMLINK_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::serv
         ::connectrpc::StreamType::Unary,
     )
     .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `MakeHardLink` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_MAKE_HARD_LINK_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/MakeHardLink",
+        ::connectrpc::StreamType::Unary,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
 /// Static [`Spec`](::connectrpc::Spec) for the `SetMode` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
 pub const AGENT_SET_MODE_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
         "/sandboxer.agent.v1.Agent/SetMode",
+        ::connectrpc::StreamType::Unary,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `Watch` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_WATCH_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/Watch",
+        ::connectrpc::StreamType::ServerStream,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `ListPorts` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_LIST_PORTS_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/ListPorts",
+        ::connectrpc::StreamType::Unary,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `SetLease` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_SET_LEASE_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/SetLease",
+        ::connectrpc::StreamType::Unary,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `ReleaseLease` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_RELEASE_LEASE_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/ReleaseLease",
+        ::connectrpc::StreamType::Unary,
+    )
+    .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
+/// Static [`Spec`](::connectrpc::Spec) for the `ListLeases` RPC, as seen by the server; the generated client passes it with [`origin`](::connectrpc::Spec::origin) `Client` (compare across sides with [`Spec::same_method`](::connectrpc::Spec::same_method)).
+pub const AGENT_LIST_LEASES_SPEC: ::connectrpc::Spec = ::connectrpc::Spec::server(
+        "/sandboxer.agent.v1.Agent/ListLeases",
         ::connectrpc::StreamType::Unary,
     )
     .with_idempotency_level(::connectrpc::IdempotencyLevel::Unknown);
@@ -6429,7 +25304,7 @@ pub trait Agent: Send + Sync + 'static {
             impl ::connectrpc::Encodable<WaitResponse> + Send + use<'a, Self>,
         >,
     > + Send;
-    /// The literal target of a symbolic link.
+    /// The commands that run, and those that ended a while ago, oldest first.
     ///
     /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
     ///
@@ -6438,13 +25313,122 @@ pub trait Agent: Send + Sync + 'static {
     /// (zero-copy). The response cannot borrow from `request` — use
     /// `.to_owned_message()` (or copy the specific fields) for anything
     /// returned, stored, or moved into `tokio::spawn`.
-    fn read_symlink<'a>(
+    fn list_commands<'a>(
         &'a self,
         ctx: ::connectrpc::RequestContext,
-        request: ::connectrpc::ServiceRequest<'_, ReadSymlinkRequest>,
+        request: ::connectrpc::ServiceRequest<'_, ListCommandsRequest>,
     ) -> impl ::std::future::Future<
         Output = ::connectrpc::ServiceResult<
-            impl ::connectrpc::Encodable<ReadSymlinkResponse> + Send + use<'a, Self>,
+            impl ::connectrpc::Encodable<ListCommandsResponse> + Send + use<'a, Self>,
+        >,
+    > + Send;
+    /// A command's output from a byte offset on, as far as it is kept, then what
+    /// comes, then how it ended.
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call (until the response stream is returned);
+    /// message fields are read directly on it (zero-copy). Data the
+    /// returned stream needs must be copied out or converted via
+    /// `.to_owned_message()`.
+    fn follow(
+        &self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, FollowRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            ::connectrpc::ServiceStream<
+                impl ::connectrpc::Encodable<FollowResponse> + Send + use<Self>,
+            >,
+        >,
+    > + Send;
+    /// One entry; a symbolic link is described itself.
+    ///
+    /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call; message fields are read directly on it
+    /// (zero-copy). The response cannot borrow from `request` — use
+    /// `.to_owned_message()` (or copy the specific fields) for anything
+    /// returned, stored, or moved into `tokio::spawn`.
+    fn stat<'a>(
+        &'a self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, StatRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            impl ::connectrpc::Encodable<StatResponse> + Send + use<'a, Self>,
+        >,
+    > + Send;
+    /// The entries of one directory, in parts, in no order.
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call (until the response stream is returned);
+    /// message fields are read directly on it (zero-copy). Data the
+    /// returned stream needs must be copied out or converted via
+    /// `.to_owned_message()`.
+    fn list_directory(
+        &self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, ListDirectoryRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            ::connectrpc::ServiceStream<
+                impl ::connectrpc::Encodable<ListDirectoryResponse> + Send + use<Self>,
+            >,
+        >,
+    > + Send;
+    /// A new directory with the parents that lack.
+    ///
+    /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call; message fields are read directly on it
+    /// (zero-copy). The response cannot borrow from `request` — use
+    /// `.to_owned_message()` (or copy the specific fields) for anything
+    /// returned, stored, or moved into `tokio::spawn`.
+    fn make_directory<'a>(
+        &'a self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, MakeDirectoryRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            impl ::connectrpc::Encodable<MakeDirectoryResponse> + Send + use<'a, Self>,
+        >,
+    > + Send;
+    /// Renames, replacing what stood there.
+    ///
+    /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call; message fields are read directly on it
+    /// (zero-copy). The response cannot borrow from `request` — use
+    /// `.to_owned_message()` (or copy the specific fields) for anything
+    /// returned, stored, or moved into `tokio::spawn`.
+    fn rename<'a>(
+        &'a self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, RenameRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            impl ::connectrpc::Encodable<RenameResponse> + Send + use<'a, Self>,
+        >,
+    > + Send;
+    /// Removes a file or a whole tree. One that is absent is no error.
+    ///
+    /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call; message fields are read directly on it
+    /// (zero-copy). The response cannot borrow from `request` — use
+    /// `.to_owned_message()` (or copy the specific fields) for anything
+    /// returned, stored, or moved into `tokio::spawn`.
+    fn remove<'a>(
+        &'a self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, RemoveRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            impl ::connectrpc::Encodable<RemoveResponse> + Send + use<'a, Self>,
         >,
     > + Send;
     /// A new symbolic link, replacing an old one of that name.
@@ -6465,6 +25449,24 @@ pub trait Agent: Send + Sync + 'static {
             impl ::connectrpc::Encodable<MakeSymlinkResponse> + Send + use<'a, Self>,
         >,
     > + Send;
+    /// One more name of a file, replacing a file or link of that name.
+    ///
+    /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call; message fields are read directly on it
+    /// (zero-copy). The response cannot borrow from `request` — use
+    /// `.to_owned_message()` (or copy the specific fields) for anything
+    /// returned, stored, or moved into `tokio::spawn`.
+    fn make_hard_link<'a>(
+        &'a self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, MakeHardLinkRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            impl ::connectrpc::Encodable<MakeHardLinkResponse> + Send + use<'a, Self>,
+        >,
+    > + Send;
     /// Sets an entry's permission bits.
     ///
     /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
@@ -6481,6 +25483,98 @@ pub trait Agent: Send + Sync + 'static {
     ) -> impl ::std::future::Future<
         Output = ::connectrpc::ServiceResult<
             impl ::connectrpc::Encodable<SetModeResponse> + Send + use<'a, Self>,
+        >,
+    > + Send;
+    /// What happens in a directory from now on.
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call (until the response stream is returned);
+    /// message fields are read directly on it (zero-copy). Data the
+    /// returned stream needs must be copied out or converted via
+    /// `.to_owned_message()`.
+    fn watch(
+        &self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, WatchRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            ::connectrpc::ServiceStream<
+                impl ::connectrpc::Encodable<WatchResponse> + Send + use<Self>,
+            >,
+        >,
+    > + Send;
+    /// The TCP ports that are listened on.
+    ///
+    /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call; message fields are read directly on it
+    /// (zero-copy). The response cannot borrow from `request` — use
+    /// `.to_owned_message()` (or copy the specific fields) for anything
+    /// returned, stored, or moved into `tokio::spawn`.
+    fn list_ports<'a>(
+        &'a self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, ListPortsRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            impl ::connectrpc::Encodable<ListPortsResponse> + Send + use<'a, Self>,
+        >,
+    > + Send;
+    /// Places a lease, or renews it. When it runs out, the commands that were
+    /// started under it are killed and its `expire` is run until it succeeds.
+    ///
+    /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call; message fields are read directly on it
+    /// (zero-copy). The response cannot borrow from `request` — use
+    /// `.to_owned_message()` (or copy the specific fields) for anything
+    /// returned, stored, or moved into `tokio::spawn`.
+    fn set_lease<'a>(
+        &'a self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, SetLeaseRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            impl ::connectrpc::Encodable<SetLeaseResponse> + Send + use<'a, Self>,
+        >,
+    > + Send;
+    /// Gives a lease up: nothing is run, nothing killed. One that is absent is
+    /// no error.
+    ///
+    /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call; message fields are read directly on it
+    /// (zero-copy). The response cannot borrow from `request` — use
+    /// `.to_owned_message()` (or copy the specific fields) for anything
+    /// returned, stored, or moved into `tokio::spawn`.
+    fn release_lease<'a>(
+        &'a self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, ReleaseLeaseRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            impl ::connectrpc::Encodable<ReleaseLeaseResponse> + Send + use<'a, Self>,
+        >,
+    > + Send;
+    /// All leases.
+    ///
+    /// `'a` lets the response body borrow from `&self` (e.g. server-resident state).
+    ///
+    /// `request` is borrowed from the request body and is valid for the
+    /// duration of the call; message fields are read directly on it
+    /// (zero-copy). The response cannot borrow from `request` — use
+    /// `.to_owned_message()` (or copy the specific fields) for anything
+    /// returned, stored, or moved into `tokio::spawn`.
+    fn list_leases<'a>(
+        &'a self,
+        ctx: ::connectrpc::RequestContext,
+        request: ::connectrpc::ServiceRequest<'_, ListLeasesRequest>,
+    ) -> impl ::std::future::Future<
+        Output = ::connectrpc::ServiceResult<
+            impl ::connectrpc::Encodable<ListLeasesResponse> + Send + use<'a, Self>,
         >,
     > + Send;
 }
@@ -6563,29 +25657,175 @@ impl<S: Agent> AgentExt for S {
             .with_spec(AGENT_WAIT_SPEC)
             .route_view(
                 AGENT_SERVICE_NAME,
-                "ReadSymlink",
+                "ListCommands",
                 {
                     let svc = ::std::sync::Arc::clone(&self);
                     ::connectrpc::view_handler_fn(move |
                         ctx,
                         req: ::buffa::view::OwnedView<
-                            __buffa::view::ReadSymlinkRequestView<'static>,
+                            __buffa::view::ListCommandsRequestView<'static>,
                         >,
                         format|
                     {
                         let svc = ::std::sync::Arc::clone(&svc);
                         async move {
                             let sreq = ::connectrpc::ServiceRequest::<
-                                ReadSymlinkRequest,
+                                ListCommandsRequest,
                             >::from_parts(req.reborrow(), req.bytes());
-                            svc.read_symlink(ctx, sreq)
+                            svc.list_commands(ctx, sreq)
                                 .await?
-                                .encode::<ReadSymlinkResponse>(format)
+                                .encode::<ListCommandsResponse>(format)
                         }
                     })
                 },
             )
-            .with_spec(AGENT_READ_SYMLINK_SPEC)
+            .with_spec(AGENT_LIST_COMMANDS_SPEC)
+            .route_view_server_stream::<
+                _,
+                _,
+                FollowResponse,
+            >(
+                AGENT_SERVICE_NAME,
+                "Follow",
+                ::connectrpc::view_streaming_handler_fn({
+                    let svc = ::std::sync::Arc::clone(&self);
+                    move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::FollowRequestView<'static>,
+                        >|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                FollowRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.follow(ctx, sreq).await
+                        }
+                    }
+                }),
+            )
+            .with_spec(AGENT_FOLLOW_SPEC)
+            .route_view(
+                AGENT_SERVICE_NAME,
+                "Stat",
+                {
+                    let svc = ::std::sync::Arc::clone(&self);
+                    ::connectrpc::view_handler_fn(move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::StatRequestView<'static>,
+                        >,
+                        format|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                StatRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.stat(ctx, sreq).await?.encode::<StatResponse>(format)
+                        }
+                    })
+                },
+            )
+            .with_spec(AGENT_STAT_SPEC)
+            .route_view_server_stream::<
+                _,
+                _,
+                ListDirectoryResponse,
+            >(
+                AGENT_SERVICE_NAME,
+                "ListDirectory",
+                ::connectrpc::view_streaming_handler_fn({
+                    let svc = ::std::sync::Arc::clone(&self);
+                    move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::ListDirectoryRequestView<'static>,
+                        >|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                ListDirectoryRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.list_directory(ctx, sreq).await
+                        }
+                    }
+                }),
+            )
+            .with_spec(AGENT_LIST_DIRECTORY_SPEC)
+            .route_view(
+                AGENT_SERVICE_NAME,
+                "MakeDirectory",
+                {
+                    let svc = ::std::sync::Arc::clone(&self);
+                    ::connectrpc::view_handler_fn(move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::MakeDirectoryRequestView<'static>,
+                        >,
+                        format|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                MakeDirectoryRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.make_directory(ctx, sreq)
+                                .await?
+                                .encode::<MakeDirectoryResponse>(format)
+                        }
+                    })
+                },
+            )
+            .with_spec(AGENT_MAKE_DIRECTORY_SPEC)
+            .route_view(
+                AGENT_SERVICE_NAME,
+                "Rename",
+                {
+                    let svc = ::std::sync::Arc::clone(&self);
+                    ::connectrpc::view_handler_fn(move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::RenameRequestView<'static>,
+                        >,
+                        format|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                RenameRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.rename(ctx, sreq).await?.encode::<RenameResponse>(format)
+                        }
+                    })
+                },
+            )
+            .with_spec(AGENT_RENAME_SPEC)
+            .route_view(
+                AGENT_SERVICE_NAME,
+                "Remove",
+                {
+                    let svc = ::std::sync::Arc::clone(&self);
+                    ::connectrpc::view_handler_fn(move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::RemoveRequestView<'static>,
+                        >,
+                        format|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                RemoveRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.remove(ctx, sreq).await?.encode::<RemoveResponse>(format)
+                        }
+                    })
+                },
+            )
+            .with_spec(AGENT_REMOVE_SPEC)
             .route_view(
                 AGENT_SERVICE_NAME,
                 "MakeSymlink",
@@ -6613,6 +25853,31 @@ impl<S: Agent> AgentExt for S {
             .with_spec(AGENT_MAKE_SYMLINK_SPEC)
             .route_view(
                 AGENT_SERVICE_NAME,
+                "MakeHardLink",
+                {
+                    let svc = ::std::sync::Arc::clone(&self);
+                    ::connectrpc::view_handler_fn(move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::MakeHardLinkRequestView<'static>,
+                        >,
+                        format|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                MakeHardLinkRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.make_hard_link(ctx, sreq)
+                                .await?
+                                .encode::<MakeHardLinkResponse>(format)
+                        }
+                    })
+                },
+            )
+            .with_spec(AGENT_MAKE_HARD_LINK_SPEC)
+            .route_view(
+                AGENT_SERVICE_NAME,
                 "SetMode",
                 {
                     let svc = ::std::sync::Arc::clone(&self);
@@ -6636,6 +25901,132 @@ impl<S: Agent> AgentExt for S {
                 },
             )
             .with_spec(AGENT_SET_MODE_SPEC)
+            .route_view_server_stream::<
+                _,
+                _,
+                WatchResponse,
+            >(
+                AGENT_SERVICE_NAME,
+                "Watch",
+                ::connectrpc::view_streaming_handler_fn({
+                    let svc = ::std::sync::Arc::clone(&self);
+                    move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::WatchRequestView<'static>,
+                        >|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                WatchRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.watch(ctx, sreq).await
+                        }
+                    }
+                }),
+            )
+            .with_spec(AGENT_WATCH_SPEC)
+            .route_view(
+                AGENT_SERVICE_NAME,
+                "ListPorts",
+                {
+                    let svc = ::std::sync::Arc::clone(&self);
+                    ::connectrpc::view_handler_fn(move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::ListPortsRequestView<'static>,
+                        >,
+                        format|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                ListPortsRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.list_ports(ctx, sreq)
+                                .await?
+                                .encode::<ListPortsResponse>(format)
+                        }
+                    })
+                },
+            )
+            .with_spec(AGENT_LIST_PORTS_SPEC)
+            .route_view(
+                AGENT_SERVICE_NAME,
+                "SetLease",
+                {
+                    let svc = ::std::sync::Arc::clone(&self);
+                    ::connectrpc::view_handler_fn(move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::SetLeaseRequestView<'static>,
+                        >,
+                        format|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                SetLeaseRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.set_lease(ctx, sreq)
+                                .await?
+                                .encode::<SetLeaseResponse>(format)
+                        }
+                    })
+                },
+            )
+            .with_spec(AGENT_SET_LEASE_SPEC)
+            .route_view(
+                AGENT_SERVICE_NAME,
+                "ReleaseLease",
+                {
+                    let svc = ::std::sync::Arc::clone(&self);
+                    ::connectrpc::view_handler_fn(move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::ReleaseLeaseRequestView<'static>,
+                        >,
+                        format|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                ReleaseLeaseRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.release_lease(ctx, sreq)
+                                .await?
+                                .encode::<ReleaseLeaseResponse>(format)
+                        }
+                    })
+                },
+            )
+            .with_spec(AGENT_RELEASE_LEASE_SPEC)
+            .route_view(
+                AGENT_SERVICE_NAME,
+                "ListLeases",
+                {
+                    let svc = ::std::sync::Arc::clone(&self);
+                    ::connectrpc::view_handler_fn(move |
+                        ctx,
+                        req: ::buffa::view::OwnedView<
+                            __buffa::view::ListLeasesRequestView<'static>,
+                        >,
+                        format|
+                    {
+                        let svc = ::std::sync::Arc::clone(&svc);
+                        async move {
+                            let sreq = ::connectrpc::ServiceRequest::<
+                                ListLeasesRequest,
+                            >::from_parts(req.reborrow(), req.bytes());
+                            svc.list_leases(ctx, sreq)
+                                .await?
+                                .encode::<ListLeasesResponse>(format)
+                        }
+                    })
+                },
+            )
+            .with_spec(AGENT_LIST_LEASES_SPEC)
     }
 }
 /// Type-inference marker used by [`Router::add_service`](::connectrpc::Router::add_service).
@@ -6702,10 +26093,46 @@ impl<T: Agent> ::connectrpc::Dispatcher for AgentServer<T> {
                         .with_spec(AGENT_WAIT_SPEC),
                 )
             }
-            "ReadSymlink" => {
+            "ListCommands" => {
                 Some(
                     ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
-                        .with_spec(AGENT_READ_SYMLINK_SPEC),
+                        .with_spec(AGENT_LIST_COMMANDS_SPEC),
+                )
+            }
+            "Follow" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::server_streaming()
+                        .with_spec(AGENT_FOLLOW_SPEC),
+                )
+            }
+            "Stat" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
+                        .with_spec(AGENT_STAT_SPEC),
+                )
+            }
+            "ListDirectory" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::server_streaming()
+                        .with_spec(AGENT_LIST_DIRECTORY_SPEC),
+                )
+            }
+            "MakeDirectory" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
+                        .with_spec(AGENT_MAKE_DIRECTORY_SPEC),
+                )
+            }
+            "Rename" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
+                        .with_spec(AGENT_RENAME_SPEC),
+                )
+            }
+            "Remove" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
+                        .with_spec(AGENT_REMOVE_SPEC),
                 )
             }
             "MakeSymlink" => {
@@ -6714,10 +26141,46 @@ impl<T: Agent> ::connectrpc::Dispatcher for AgentServer<T> {
                         .with_spec(AGENT_MAKE_SYMLINK_SPEC),
                 )
             }
+            "MakeHardLink" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
+                        .with_spec(AGENT_MAKE_HARD_LINK_SPEC),
+                )
+            }
             "SetMode" => {
                 Some(
                     ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
                         .with_spec(AGENT_SET_MODE_SPEC),
+                )
+            }
+            "Watch" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::server_streaming()
+                        .with_spec(AGENT_WATCH_SPEC),
+                )
+            }
+            "ListPorts" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
+                        .with_spec(AGENT_LIST_PORTS_SPEC),
+                )
+            }
+            "SetLease" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
+                        .with_spec(AGENT_SET_LEASE_SPEC),
+                )
+            }
+            "ReleaseLease" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
+                        .with_spec(AGENT_RELEASE_LEASE_SPEC),
+                )
+            }
+            "ListLeases" => {
+                Some(
+                    ::connectrpc::dispatcher::codegen::MethodDescriptor::unary(false)
+                        .with_spec(AGENT_LIST_LEASES_SPEC),
                 )
             }
             _ => None,
@@ -6767,22 +26230,88 @@ impl<T: Agent> ::connectrpc::Dispatcher for AgentServer<T> {
                     svc.wait(ctx, req).await?.encode::<WaitResponse>(format)
                 })
             }
-            "ReadSymlink" => {
+            "ListCommands" => {
                 let svc = ::std::sync::Arc::clone(&self.inner);
                 Box::pin(async move {
                     let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
-                        ReadSymlinkRequest,
+                        ListCommandsRequest,
                     >(request.encoded()?, format)?;
-                    let req: __buffa::view::ReadSymlinkRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                    let req: __buffa::view::ListCommandsRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
                         &body,
                         ctx.decode_options(),
                     )?;
                     let req = ::connectrpc::ServiceRequest::<
-                        ReadSymlinkRequest,
+                        ListCommandsRequest,
                     >::from_parts(&req, &body);
-                    svc.read_symlink(ctx, req)
+                    svc.list_commands(ctx, req)
                         .await?
-                        .encode::<ReadSymlinkResponse>(format)
+                        .encode::<ListCommandsResponse>(format)
+                })
+            }
+            "Stat" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        StatRequest,
+                    >(request.encoded()?, format)?;
+                    let req: __buffa::view::StatRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        StatRequest,
+                    >::from_parts(&req, &body);
+                    svc.stat(ctx, req).await?.encode::<StatResponse>(format)
+                })
+            }
+            "MakeDirectory" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        MakeDirectoryRequest,
+                    >(request.encoded()?, format)?;
+                    let req: __buffa::view::MakeDirectoryRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        MakeDirectoryRequest,
+                    >::from_parts(&req, &body);
+                    svc.make_directory(ctx, req)
+                        .await?
+                        .encode::<MakeDirectoryResponse>(format)
+                })
+            }
+            "Rename" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        RenameRequest,
+                    >(request.encoded()?, format)?;
+                    let req: __buffa::view::RenameRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        RenameRequest,
+                    >::from_parts(&req, &body);
+                    svc.rename(ctx, req).await?.encode::<RenameResponse>(format)
+                })
+            }
+            "Remove" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        RemoveRequest,
+                    >(request.encoded()?, format)?;
+                    let req: __buffa::view::RemoveRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        RemoveRequest,
+                    >::from_parts(&req, &body);
+                    svc.remove(ctx, req).await?.encode::<RemoveResponse>(format)
                 })
             }
             "MakeSymlink" => {
@@ -6803,6 +26332,24 @@ impl<T: Agent> ::connectrpc::Dispatcher for AgentServer<T> {
                         .encode::<MakeSymlinkResponse>(format)
                 })
             }
+            "MakeHardLink" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        MakeHardLinkRequest,
+                    >(request.encoded()?, format)?;
+                    let req: __buffa::view::MakeHardLinkRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        MakeHardLinkRequest,
+                    >::from_parts(&req, &body);
+                    svc.make_hard_link(ctx, req)
+                        .await?
+                        .encode::<MakeHardLinkResponse>(format)
+                })
+            }
             "SetMode" => {
                 let svc = ::std::sync::Arc::clone(&self.inner);
                 Box::pin(async move {
@@ -6817,6 +26364,72 @@ impl<T: Agent> ::connectrpc::Dispatcher for AgentServer<T> {
                         SetModeRequest,
                     >::from_parts(&req, &body);
                     svc.set_mode(ctx, req).await?.encode::<SetModeResponse>(format)
+                })
+            }
+            "ListPorts" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        ListPortsRequest,
+                    >(request.encoded()?, format)?;
+                    let req: __buffa::view::ListPortsRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        ListPortsRequest,
+                    >::from_parts(&req, &body);
+                    svc.list_ports(ctx, req).await?.encode::<ListPortsResponse>(format)
+                })
+            }
+            "SetLease" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        SetLeaseRequest,
+                    >(request.encoded()?, format)?;
+                    let req: __buffa::view::SetLeaseRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        SetLeaseRequest,
+                    >::from_parts(&req, &body);
+                    svc.set_lease(ctx, req).await?.encode::<SetLeaseResponse>(format)
+                })
+            }
+            "ReleaseLease" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        ReleaseLeaseRequest,
+                    >(request.encoded()?, format)?;
+                    let req: __buffa::view::ReleaseLeaseRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        ReleaseLeaseRequest,
+                    >::from_parts(&req, &body);
+                    svc.release_lease(ctx, req)
+                        .await?
+                        .encode::<ReleaseLeaseResponse>(format)
+                })
+            }
+            "ListLeases" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        ListLeasesRequest,
+                    >(request.encoded()?, format)?;
+                    let req: __buffa::view::ListLeasesRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        ListLeasesRequest,
+                    >::from_parts(&req, &body);
+                    svc.list_leases(ctx, req).await?.encode::<ListLeasesResponse>(format)
                 })
             }
             _ => ::connectrpc::dispatcher::codegen::unimplemented_unary(path),
@@ -6834,6 +26447,78 @@ impl<T: Agent> ::connectrpc::Dispatcher for AgentServer<T> {
         };
         let _ = (&ctx, &request, &format);
         match method {
+            "Follow" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        FollowRequest,
+                    >(request, format)?;
+                    let req: __buffa::view::FollowRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        FollowRequest,
+                    >::from_parts(&req, &body);
+                    let resp = svc.follow(ctx, req).await?;
+                    Ok(
+                        resp
+                            .map_body(|s| ::connectrpc::dispatcher::codegen::encode_response_stream::<
+                                FollowResponse,
+                                _,
+                                _,
+                            >(s, format)),
+                    )
+                })
+            }
+            "ListDirectory" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        ListDirectoryRequest,
+                    >(request, format)?;
+                    let req: __buffa::view::ListDirectoryRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        ListDirectoryRequest,
+                    >::from_parts(&req, &body);
+                    let resp = svc.list_directory(ctx, req).await?;
+                    Ok(
+                        resp
+                            .map_body(|s| ::connectrpc::dispatcher::codegen::encode_response_stream::<
+                                ListDirectoryResponse,
+                                _,
+                                _,
+                            >(s, format)),
+                    )
+                })
+            }
+            "Watch" => {
+                let svc = ::std::sync::Arc::clone(&self.inner);
+                Box::pin(async move {
+                    let body = ::connectrpc::dispatcher::codegen::request_proto_bytes::<
+                        WatchRequest,
+                    >(request, format)?;
+                    let req: __buffa::view::WatchRequestView<'_> = ::connectrpc::dispatcher::codegen::decode_borrowed_request_view(
+                        &body,
+                        ctx.decode_options(),
+                    )?;
+                    let req = ::connectrpc::ServiceRequest::<
+                        WatchRequest,
+                    >::from_parts(&req, &body);
+                    let resp = svc.watch(ctx, req).await?;
+                    Ok(
+                        resp
+                            .map_body(|s| ::connectrpc::dispatcher::codegen::encode_response_stream::<
+                                WatchResponse,
+                                _,
+                                _,
+                            >(s, format)),
+                    )
+                })
+            }
             _ => ::connectrpc::dispatcher::codegen::unimplemented_streaming(path),
         }
     }
@@ -7013,37 +26698,245 @@ where
             )
             .await
     }
-    /// Call the ReadSymlink RPC. Sends a request to /sandboxer.agent.v1.Agent/ReadSymlink.
-    pub async fn read_symlink(
+    /// Call the ListCommands RPC. Sends a request to /sandboxer.agent.v1.Agent/ListCommands.
+    pub async fn list_commands(
         &self,
-        request: ReadSymlinkRequest,
+        request: ListCommandsRequest,
     ) -> Result<
         ::connectrpc::client::UnaryResponse<
-            ::buffa::view::OwnedView<__buffa::view::ReadSymlinkResponseView<'static>>,
+            ::buffa::view::OwnedView<__buffa::view::ListCommandsResponseView<'static>>,
         >,
         ::connectrpc::ConnectError,
     > {
-        self.read_symlink_with_options(
+        self.list_commands_with_options(
                 request,
                 ::connectrpc::client::CallOptions::default(),
             )
             .await
     }
-    /// Call the ReadSymlink RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
-    pub async fn read_symlink_with_options(
+    /// Call the ListCommands RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn list_commands_with_options(
         &self,
-        request: ReadSymlinkRequest,
+        request: ListCommandsRequest,
         options: ::connectrpc::client::CallOptions,
     ) -> Result<
         ::connectrpc::client::UnaryResponse<
-            ::buffa::view::OwnedView<__buffa::view::ReadSymlinkResponseView<'static>>,
+            ::buffa::view::OwnedView<__buffa::view::ListCommandsResponseView<'static>>,
         >,
         ::connectrpc::ConnectError,
     > {
         ::connectrpc::client::call_unary(
                 &self.transport,
                 &self.config,
-                AGENT_READ_SYMLINK_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                AGENT_LIST_COMMANDS_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the Follow RPC. Sends a request to /sandboxer.agent.v1.Agent/Follow.
+    pub async fn follow(
+        &self,
+        request: FollowRequest,
+    ) -> Result<
+        ::connectrpc::client::ServerStream<
+            T::ResponseBody,
+            __buffa::view::FollowResponseView<'static>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.follow_with_options(request, ::connectrpc::client::CallOptions::default())
+            .await
+    }
+    /// Call the Follow RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn follow_with_options(
+        &self,
+        request: FollowRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::ServerStream<
+            T::ResponseBody,
+            __buffa::view::FollowResponseView<'static>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_server_stream(
+                &self.transport,
+                &self.config,
+                AGENT_FOLLOW_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the Stat RPC. Sends a request to /sandboxer.agent.v1.Agent/Stat.
+    pub async fn stat(
+        &self,
+        request: StatRequest,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::StatResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.stat_with_options(request, ::connectrpc::client::CallOptions::default())
+            .await
+    }
+    /// Call the Stat RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn stat_with_options(
+        &self,
+        request: StatRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::StatResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_unary(
+                &self.transport,
+                &self.config,
+                AGENT_STAT_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the ListDirectory RPC. Sends a request to /sandboxer.agent.v1.Agent/ListDirectory.
+    pub async fn list_directory(
+        &self,
+        request: ListDirectoryRequest,
+    ) -> Result<
+        ::connectrpc::client::ServerStream<
+            T::ResponseBody,
+            __buffa::view::ListDirectoryResponseView<'static>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.list_directory_with_options(
+                request,
+                ::connectrpc::client::CallOptions::default(),
+            )
+            .await
+    }
+    /// Call the ListDirectory RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn list_directory_with_options(
+        &self,
+        request: ListDirectoryRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::ServerStream<
+            T::ResponseBody,
+            __buffa::view::ListDirectoryResponseView<'static>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_server_stream(
+                &self.transport,
+                &self.config,
+                AGENT_LIST_DIRECTORY_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the MakeDirectory RPC. Sends a request to /sandboxer.agent.v1.Agent/MakeDirectory.
+    pub async fn make_directory(
+        &self,
+        request: MakeDirectoryRequest,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::MakeDirectoryResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.make_directory_with_options(
+                request,
+                ::connectrpc::client::CallOptions::default(),
+            )
+            .await
+    }
+    /// Call the MakeDirectory RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn make_directory_with_options(
+        &self,
+        request: MakeDirectoryRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::MakeDirectoryResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_unary(
+                &self.transport,
+                &self.config,
+                AGENT_MAKE_DIRECTORY_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the Rename RPC. Sends a request to /sandboxer.agent.v1.Agent/Rename.
+    pub async fn rename(
+        &self,
+        request: RenameRequest,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::RenameResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.rename_with_options(request, ::connectrpc::client::CallOptions::default())
+            .await
+    }
+    /// Call the Rename RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn rename_with_options(
+        &self,
+        request: RenameRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::RenameResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_unary(
+                &self.transport,
+                &self.config,
+                AGENT_RENAME_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the Remove RPC. Sends a request to /sandboxer.agent.v1.Agent/Remove.
+    pub async fn remove(
+        &self,
+        request: RemoveRequest,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::RemoveResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.remove_with_options(request, ::connectrpc::client::CallOptions::default())
+            .await
+    }
+    /// Call the Remove RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn remove_with_options(
+        &self,
+        request: RemoveRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::RemoveResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_unary(
+                &self.transport,
+                &self.config,
+                AGENT_REMOVE_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
                 request,
                 options,
             )
@@ -7085,6 +26978,42 @@ where
             )
             .await
     }
+    /// Call the MakeHardLink RPC. Sends a request to /sandboxer.agent.v1.Agent/MakeHardLink.
+    pub async fn make_hard_link(
+        &self,
+        request: MakeHardLinkRequest,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::MakeHardLinkResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.make_hard_link_with_options(
+                request,
+                ::connectrpc::client::CallOptions::default(),
+            )
+            .await
+    }
+    /// Call the MakeHardLink RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn make_hard_link_with_options(
+        &self,
+        request: MakeHardLinkRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::MakeHardLinkResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_unary(
+                &self.transport,
+                &self.config,
+                AGENT_MAKE_HARD_LINK_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
     /// Call the SetMode RPC. Sends a request to /sandboxer.agent.v1.Agent/SetMode.
     pub async fn set_mode(
         &self,
@@ -7113,6 +27042,185 @@ where
                 &self.transport,
                 &self.config,
                 AGENT_SET_MODE_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the Watch RPC. Sends a request to /sandboxer.agent.v1.Agent/Watch.
+    pub async fn watch(
+        &self,
+        request: WatchRequest,
+    ) -> Result<
+        ::connectrpc::client::ServerStream<
+            T::ResponseBody,
+            __buffa::view::WatchResponseView<'static>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.watch_with_options(request, ::connectrpc::client::CallOptions::default())
+            .await
+    }
+    /// Call the Watch RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn watch_with_options(
+        &self,
+        request: WatchRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::ServerStream<
+            T::ResponseBody,
+            __buffa::view::WatchResponseView<'static>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_server_stream(
+                &self.transport,
+                &self.config,
+                AGENT_WATCH_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the ListPorts RPC. Sends a request to /sandboxer.agent.v1.Agent/ListPorts.
+    pub async fn list_ports(
+        &self,
+        request: ListPortsRequest,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::ListPortsResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.list_ports_with_options(
+                request,
+                ::connectrpc::client::CallOptions::default(),
+            )
+            .await
+    }
+    /// Call the ListPorts RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn list_ports_with_options(
+        &self,
+        request: ListPortsRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::ListPortsResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_unary(
+                &self.transport,
+                &self.config,
+                AGENT_LIST_PORTS_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the SetLease RPC. Sends a request to /sandboxer.agent.v1.Agent/SetLease.
+    pub async fn set_lease(
+        &self,
+        request: SetLeaseRequest,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::SetLeaseResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.set_lease_with_options(
+                request,
+                ::connectrpc::client::CallOptions::default(),
+            )
+            .await
+    }
+    /// Call the SetLease RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn set_lease_with_options(
+        &self,
+        request: SetLeaseRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::SetLeaseResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_unary(
+                &self.transport,
+                &self.config,
+                AGENT_SET_LEASE_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the ReleaseLease RPC. Sends a request to /sandboxer.agent.v1.Agent/ReleaseLease.
+    pub async fn release_lease(
+        &self,
+        request: ReleaseLeaseRequest,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::ReleaseLeaseResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.release_lease_with_options(
+                request,
+                ::connectrpc::client::CallOptions::default(),
+            )
+            .await
+    }
+    /// Call the ReleaseLease RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn release_lease_with_options(
+        &self,
+        request: ReleaseLeaseRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::ReleaseLeaseResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_unary(
+                &self.transport,
+                &self.config,
+                AGENT_RELEASE_LEASE_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
+                request,
+                options,
+            )
+            .await
+    }
+    /// Call the ListLeases RPC. Sends a request to /sandboxer.agent.v1.Agent/ListLeases.
+    pub async fn list_leases(
+        &self,
+        request: ListLeasesRequest,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::ListLeasesResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        self.list_leases_with_options(
+                request,
+                ::connectrpc::client::CallOptions::default(),
+            )
+            .await
+    }
+    /// Call the ListLeases RPC with explicit per-call options. Options override [`ClientConfig`](::connectrpc::client::ClientConfig) defaults.
+    pub async fn list_leases_with_options(
+        &self,
+        request: ListLeasesRequest,
+        options: ::connectrpc::client::CallOptions,
+    ) -> Result<
+        ::connectrpc::client::UnaryResponse<
+            ::buffa::view::OwnedView<__buffa::view::ListLeasesResponseView<'static>>,
+        >,
+        ::connectrpc::ConnectError,
+    > {
+        ::connectrpc::client::call_unary(
+                &self.transport,
+                &self.config,
+                AGENT_LIST_LEASES_SPEC.with_origin(::connectrpc::SpecOrigin::Client),
                 request,
                 options,
             )

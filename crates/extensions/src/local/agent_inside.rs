@@ -12,7 +12,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let mut text = String::new();
     take(descriptor).read_to_string(&mut text)?;
     privileges::leave_none_to_commands()?;
-    Ok(sandboxer_agent::run(serde_json::from_str(&text)?)?)
+    Ok(sandboxer_agent::run(serde_json::from_str(&text)?, |_| {})?)
 }
 
 #[allow(unsafe_code, reason = "a descriptor that another process left open for this one is only known by its number")]

@@ -2,7 +2,7 @@
 
 use libtest_mimic::Trial;
 use sandboxer_extensions::local::{LocalExtension, LocalSettings};
-use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, Session};
+use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, Session, SessionOptions, UnixSocket};
 use sandboxer_sdk::{Call, Clock, Provision, SandboxExtension, SystemClock, Teardown, TeardownReason};
 use sandboxer_types::{CleanupReport, Handle, HostId, Object, OwnerId, Profile, SandboxId, TimeSpan};
 use std::future::Future;
@@ -94,7 +94,7 @@ impl Sandbox<'_> {
         let reachability = self.lab.extension.wait_ready(&call, &self.handle).await.expect("is ready");
         let agent = reachability.agent.expect("an agent");
         let path = agent.strip_prefix("unix:").expect("a socket");
-        AgentSession::connect_unix(Path::new(path)).await.expect("connects")
+        AgentSession::connect(&UnixSocket(path.into()), SessionOptions::default()).await.expect("connects")
     }
 
     /// Runs a shell script inside. Returns its status and all it wrote.

@@ -1,11 +1,18 @@
 //! Between the agent's messages and this crate's types.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use sandboxer_envd::filesystem::{EntryInfo, FileType};
-use sandboxer_envd::{Timestamp, agent, process};
+use bytes::Bytes;
+use sandboxer_envd::agent::exit::Outcome;
+use sandboxer_envd::{EnumValue, Timestamp, agent, process};
 
-use crate::{Entry, EntryKind, ExecRequest, LinkTarget, ProcessInfo, ProcessSelector, ReachError, WindowSize};
+use crate::{
+    ChangeKind, CommandInfo, Ending, Entry, EntryKind, ExecRequest, ExitStatus, Port, ProcessSelector, ReachError,
+    WindowSize,
+};
 
 pub(super) fn selector(from: &ProcessSelector) -> process::ProcessSelector {
     use process::process_selector::Selector;
@@ -47,37 +54,88 @@ pub(super) fn start(request: ExecRequest) -> Option<process::StartRequest> {
     })
 }
 
-pub(super) fn process_info(from: process::ProcessInfo) -> ProcessInfo {
-    let config = from.config.into_option().unwrap_or_default();
-    ProcessInfo {
+pub(super) fn command(from: agent::Command) -> Result<CommandInfo, ReachError> {
+    Ok(CommandInfo {
         pid: from.pid,
         tag: from.tag,
-        argv: std::iter::once(config.cmd).chain(config.args).collect(),
-        env: config.envs.into_iter().collect(),
-        cwd: config.cwd,
+        argv: from.argv,
+        environment: from.environment.into_iter().collect(),
+        cwd: from.cwd,
+        started: from.started.as_option().and_then(time),
+        ending: from.exit.as_option().map(ending).transpose()?,
+        output: from.output,
+        kept_from: from.kept_from,
+    })
+}
+
+pub(super) fn ending(from: &agent::Exit) -> Result<Ending, ReachError> {
+    let status = match &from.outcome {
+        Some(Outcome::Code(code)) => ExitStatus::Code(*code),
+        Some(Outcome::Signal(exit)) => ExitStatus::Signal { signal: exit.signal, core_dumped: exit.core_dumped },
+        None => return Err(ReachError::protocol("the sandbox's agent did not say how the command ended")),
+    };
+    Ok(Ending { status, timed_out: from.timed_out })
+}
+
+/// A path on the wire: bytes, as Linux has them.
+pub(super) fn bytes(path: &Path) -> Bytes {
+    Bytes::copy_from_slice(path.as_os_str().as_bytes())
+}
+
+pub(super) fn path(bytes: &Bytes) -> PathBuf {
+    OsString::from_vec(bytes.to_vec()).into()
+}
+
+pub(super) fn entry(from: agent::Entry) -> Entry {
+    Entry {
+        path: path(&from.path),
+        kind: entry_kind(from.kind).unwrap_or(EntryKind::Other),
+        size: from.size,
+        mode: from.mode,
+        modified: from.modified.as_option().and_then(time),
+        target: from.target.as_ref().map(path),
+        target_kind: entry_kind(from.target_kind),
+        owner: from.owner,
+        group: from.group,
+        allocated: from.allocated,
+        links: from.links,
+        inode: from.inode,
+        device: from.device,
     }
 }
 
-pub(super) fn entry(from: Option<EntryInfo>) -> Result<Entry, ReachError> {
-    let from = from.ok_or_else(|| ReachError::protocol("the sandbox's agent answered without an entry"))?;
-    let kind = match from.r#type.as_known() {
-        Some(FileType::FILE_TYPE_FILE) => EntryKind::File,
-        Some(FileType::FILE_TYPE_DIRECTORY) => EntryKind::Directory,
-        Some(FileType::FILE_TYPE_SYMLINK) => EntryKind::Symlink,
-        Some(FileType::FILE_TYPE_UNSPECIFIED) | None => EntryKind::Other,
-    };
-    let link = from.symlink_target.map(|path| LinkTarget { path, kind });
-    Ok(Entry {
-        name: from.name,
-        path: from.path,
-        kind: if link.is_some() { EntryKind::Symlink } else { kind },
-        link,
-        size: u64::try_from(from.size).unwrap_or(0),
-        mode: from.mode,
-        owner: from.owner,
-        group: from.group,
-        modified: from.modified_time.as_option().and_then(time),
-    })
+/// `None` for what is not said.
+fn entry_kind(from: EnumValue<agent::EntryKind>) -> Option<EntryKind> {
+    use agent::EntryKind as Wire;
+    match from.as_known() {
+        Some(Wire::ENTRY_KIND_UNSPECIFIED) => None,
+        Some(Wire::ENTRY_KIND_FILE) => Some(EntryKind::File),
+        Some(Wire::ENTRY_KIND_DIRECTORY) => Some(EntryKind::Directory),
+        Some(Wire::ENTRY_KIND_SYMLINK) => Some(EntryKind::Symlink),
+        Some(Wire::ENTRY_KIND_PIPE) => Some(EntryKind::Pipe),
+        Some(Wire::ENTRY_KIND_SOCKET) => Some(EntryKind::Socket),
+        Some(Wire::ENTRY_KIND_DEVICE) => Some(EntryKind::Device),
+        // A kind that a newer agent knows.
+        None => Some(EntryKind::Other),
+    }
+}
+
+pub(super) fn change_kind(from: EnumValue<agent::ChangeKind>) -> ChangeKind {
+    use agent::ChangeKind as Wire;
+    match from.as_known() {
+        Some(Wire::CHANGE_KIND_CREATED) => ChangeKind::Created,
+        Some(Wire::CHANGE_KIND_WRITTEN) => ChangeKind::Written,
+        Some(Wire::CHANGE_KIND_REMOVED) => ChangeKind::Removed,
+        Some(Wire::CHANGE_KIND_MOVED_AWAY) => ChangeKind::MovedAway,
+        Some(Wire::CHANGE_KIND_ATTRIBUTES) => ChangeKind::Attributes,
+        Some(Wire::CHANGE_KIND_UNSPECIFIED) | None => ChangeKind::Other,
+    }
+}
+
+pub(super) fn port(from: agent::Port) -> Result<Port, ReachError> {
+    let port = u16::try_from(from.port)
+        .map_err(|_| ReachError::protocol(format!("the sandbox's agent named a port {}", from.port)))?;
+    Ok(Port { port, address: from.address, owner: from.owner })
 }
 
 fn time(from: &Timestamp) -> Option<SystemTime> {

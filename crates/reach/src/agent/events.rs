@@ -1,71 +1,54 @@
-//! A command's output, from the stream that started or follows it.
+//! The output of a command that we started, from the stream that started it.
 
 use async_trait::async_trait;
 use hyper::body::Incoming;
-use sandboxer_envd::agent::wait_response::Outcome;
 use sandboxer_envd::agent::{AgentClient, WaitRequest, WaitResponse};
 use sandboxer_envd::connectrpc::client::ServerStream;
 use sandboxer_envd::process::process_event::data_event::Output;
 use sandboxer_envd::process::process_event::{EndEvent, Event};
-use sandboxer_envd::process::{ConnectResponse, ConnectResponseView, ProcessEvent, StartResponse, StartResponseView};
+use sandboxer_envd::process::{StartResponse, StartResponseView};
 
-use super::convert::own_selector;
-use super::faults::from_connect;
+use super::convert::{ending, own_selector};
 use super::transport::Transport;
 use crate::{ExecEvent, ExecutionEvents, ExitStatus, ProcessSelector, ReachError};
 
-/// The two calls that answer with the same events.
-pub(super) enum EventStream {
-    Start(ServerStream<Incoming, StartResponseView<'static>>),
-    Connect(ServerStream<Incoming, ConnectResponseView<'static>>),
-}
-
-impl EventStream {
-    /// The next event, keepalives left out; `None` after the last.
-    async fn next(&mut self) -> Result<Option<Event>, ReachError> {
-        loop {
-            let Some(event) = self.next_message().await.map_err(from_connect)? else { return Ok(None) };
-            match event.event {
-                Some(Event::Keepalive(_)) | None => {}
-                Some(event) => return Ok(Some(event)),
-            }
-        }
-    }
-
-    async fn next_message(&mut self) -> Result<Option<ProcessEvent>, sandboxer_envd::connectrpc::ConnectError> {
-        let event = match self {
-            Self::Start(stream) => {
-                let message = stream.message::<StartResponse>().await?;
-                message.map(|message| message.to_owned_message().event)
-            }
-            Self::Connect(stream) => {
-                let message = stream.message::<ConnectResponse>().await?;
-                message.map(|message| message.to_owned_message().event)
-            }
-        };
-        Ok(event.map(|event| event.into_option().unwrap_or_default()))
-    }
-}
-
 /// The output of one command.
 pub(super) struct AgentEvents {
-    stream: EventStream,
+    stream: ServerStream<Incoming, StartResponseView<'static>>,
     agent: AgentClient<Transport>,
+    transport: Transport,
     pid: u32,
     end: Option<EndEvent>,
 }
 
 impl AgentEvents {
     /// Takes the first event, which says that the command runs; a command that could not start is an error here.
-    pub(super) async fn begin(mut stream: EventStream, agent: AgentClient<Transport>) -> Result<Self, ReachError> {
-        match stream.next().await? {
-            Some(Event::Start(start)) => Ok(Self { stream, agent, pid: start.pid, end: None }),
+    pub(super) async fn begin(
+        stream: ServerStream<Incoming, StartResponseView<'static>>,
+        agent: AgentClient<Transport>,
+        transport: Transport,
+    ) -> Result<Self, ReachError> {
+        let mut events = Self { stream, agent, transport, pid: 0, end: None };
+        match events.next().await? {
+            Some(Event::Start(start)) => Ok(Self { pid: start.pid, ..events }),
             _ => Err(ReachError::protocol("the sandbox's agent answered without a start")),
         }
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// The next event, keepalives left out; `None` after the last.
+    async fn next(&mut self) -> Result<Option<Event>, ReachError> {
+        loop {
+            let message = self.stream.message::<StartResponse>().await.map_err(|error| self.transport.failed(error))?;
+            let Some(message) = message else { return Ok(None) };
+            match message.to_owned_message().event.into_option().unwrap_or_default().event {
+                Some(Event::Keepalive(_)) | None => {}
+                Some(event) => return Ok(Some(event)),
+            }
+        }
     }
 }
 
@@ -75,7 +58,7 @@ impl ExecutionEvents for AgentEvents {
         if self.end.is_some() {
             return Ok(None);
         }
-        match self.stream.next().await? {
+        match self.next().await? {
             Some(Event::Data(data)) => match data.output {
                 Some(Output::Stdout(bytes)) => Ok(Some(ExecEvent::Stdout(bytes))),
                 Some(Output::Stderr(bytes)) => Ok(Some(ExecEvent::Stderr(bytes))),
@@ -86,7 +69,7 @@ impl ExecutionEvents for AgentEvents {
                 self.end = Some(*end);
                 // Taken to its very end, the stream closes by itself; dropped before, it would be reset. All has been
                 // said, so that a fault here does not matter.
-                if let Err(error) = self.stream.next().await {
+                if let Err(error) = self.next().await {
                     tracing::debug!(%error, "a command's events broke off after its end");
                 }
                 Ok(None)
@@ -103,18 +86,19 @@ impl ExecutionEvents for AgentEvents {
         match &self.end {
             Some(end) if end.exited => Ok(ExitStatus::Code(end.exit_code)),
             // envd's event names the signal for people only; the number is one more call away.
-            _ => wait(&self.agent, &ProcessSelector::Pid(self.pid)).await,
+            _ => wait(&self.agent, &self.transport, &ProcessSelector::Pid(self.pid)).await,
         }
     }
 }
 
 /// Asks the agent how a command ended.
-pub(super) async fn wait(agent: &AgentClient<Transport>, process: &ProcessSelector) -> Result<ExitStatus, ReachError> {
+pub(super) async fn wait(
+    agent: &AgentClient<Transport>,
+    transport: &Transport,
+    process: &ProcessSelector,
+) -> Result<ExitStatus, ReachError> {
     let request = WaitRequest { process: own_selector(process).into() };
-    let response: WaitResponse = agent.wait(request).await.map_err(from_connect)?.into_owned();
-    match response.outcome {
-        Some(Outcome::Code(code)) => Ok(ExitStatus::Code(code)),
-        Some(Outcome::Signal(exit)) => Ok(ExitStatus::Signal { signal: exit.signal, core_dumped: exit.core_dumped }),
-        None => Err(ReachError::protocol("the sandbox's agent did not say how the command ended")),
-    }
+    let answer = agent.wait(request).await.map_err(|error| transport.failed(error))?;
+    let answer: WaitResponse = answer.into_owned();
+    Ok(ending(&answer.exit.into_option().unwrap_or_default())?.status)
 }

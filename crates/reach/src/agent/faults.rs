@@ -8,10 +8,15 @@ use sandboxer_envd::connectrpc::{ConnectError, ErrorCode};
 
 use crate::{ReachError, ReachErrorKind as Kind};
 
+const DENIED: &str = "the sandbox's agent does not accept the access token";
+
 /// A fault of any call.
 pub(super) fn from_connect(error: ConnectError) -> ReachError {
     if is_broken_off(&error) {
         return ReachError::new(Kind::Unreachable, "the connection to the sandbox's agent broke").with_source(error);
+    }
+    if is_denied(&error) {
+        return ReachError::new(Kind::Unauthenticated, DENIED).with_source(error);
     }
     let kind = start_failure(&error).unwrap_or_else(|| kind_of(error.code));
     let message = error.message.clone().unwrap_or_else(|| error.code.as_str().to_owned());
@@ -23,6 +28,12 @@ pub(super) fn from_connect(error: ConnectError) -> ReachError {
 fn is_broken_off(error: &ConnectError) -> bool {
     let said = error.message.as_deref().unwrap_or_default();
     error.code == ErrorCode::Internal && said.starts_with("failed to read response body")
+}
+
+/// Who shows no token, or a wrong one, is turned away before the call is looked at, and so not in its own words.
+fn is_denied(error: &ConnectError) -> bool {
+    let said = error.message.as_deref().unwrap_or_default();
+    error.code == ErrorCode::Unauthenticated && said.starts_with("HTTP error 401")
 }
 
 fn kind_of(code: ErrorCode) -> Kind {
@@ -60,8 +71,9 @@ pub(super) fn from_hyper(error: hyper::Error) -> ReachError {
     ReachError::new(Kind::Unreachable, "the connection to the sandbox's agent broke").with_source(error)
 }
 
-/// An answer of `/files` or `/health` other than success.
-pub(super) fn from_status(status: http::StatusCode, body: &[u8]) -> ReachError {
+/// An answer of `/files`, `/health` or CONNECT other than success. 401 means an unknown user or the token; the former
+/// only where a user was named.
+pub(super) fn from_status(status: http::StatusCode, body: &[u8], names_user: bool) -> ReachError {
     #[derive(serde::Deserialize)]
     struct Answer {
         message: String,
@@ -70,10 +82,12 @@ pub(super) fn from_status(status: http::StatusCode, body: &[u8]) -> ReachError {
         .map_or_else(|_| format!("the sandbox's agent answered {status}"), |answer: Answer| answer.message);
     let kind = match status.as_u16() {
         400 | 416 => Kind::InvalidInput,
-        401 => Kind::UnknownUser,
+        401 if names_user => Kind::UnknownUser,
+        401 => return ReachError::new(Kind::Unauthenticated, DENIED),
         403 => Kind::PermissionDenied,
         404 => Kind::NotFound,
         409 => Kind::Precondition,
+        502 => Kind::Refused,
         507 => Kind::Exhausted,
         _ => Kind::Protocol,
     };

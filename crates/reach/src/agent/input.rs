@@ -13,7 +13,6 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::convert::{pty, selector};
-use super::faults::from_connect;
 use super::session::send_signal;
 use super::transport::Transport;
 use crate::{ExecutionControl, ProcessSelector, ReachError, ReachErrorKind, SignalScope, WindowSize};
@@ -25,6 +24,7 @@ const LARGEST_PIECE: usize = 256 * 1024;
 pub(super) struct AgentInput {
     pub(super) process: ProcessClient<Transport>,
     pub(super) agent: AgentClient<Transport>,
+    pub(super) transport: Transport,
     pub(super) command: ProcessSelector,
     pub(super) terminal: bool,
     pub(super) stream: Mutex<InputStream>,
@@ -60,8 +60,10 @@ impl AgentInput {
         // An empty channel with room for one takes this.
         let sent = messages.try_send(StreamInputRequest { event: Some(Event::Start(Box::new(start))) });
         debug_assert!(sent.is_ok());
-        let process = self.process.clone();
-        let call = tokio::spawn(async move { process.stream_input(receiver).await.map(drop).map_err(from_connect) });
+        let (process, transport) = (self.process.clone(), self.transport.clone());
+        let call = tokio::spawn(async move {
+            process.stream_input(receiver).await.map(drop).map_err(|error| transport.failed(error))
+        });
         InputStream::Open { messages, call }
     }
 
@@ -93,7 +95,7 @@ impl ExecutionControl for AgentInput {
     async fn close_stdin(&self) -> Result<(), ReachError> {
         self.stream.lock().await.finish().await.map_err(as_input_closed)?;
         let request = CloseStdinRequest { process: selector(&self.command).into() };
-        match self.process.close_stdin(request).await.map_err(from_connect) {
+        match self.process.close_stdin(request).await.map_err(|error| self.transport.failed(error)) {
             // A command that ended has no input left to close.
             Err(error) if error.kind() == ReachErrorKind::NotFound => Ok(()),
             other => other.map(drop),
@@ -102,11 +104,11 @@ impl ExecutionControl for AgentInput {
 
     async fn resize(&self, size: WindowSize) -> Result<(), ReachError> {
         let request = UpdateRequest { process: selector(&self.command).into(), pty: pty(size).into() };
-        self.process.update(request).await.map(drop).map_err(from_connect)
+        self.process.update(request).await.map(drop).map_err(|error| self.transport.failed(error))
     }
 
     async fn signal(&self, signal: i32) -> Result<(), ReachError> {
-        send_signal(&self.agent, &self.command, signal, SignalScope::Group).await
+        send_signal(&self.agent, &self.transport, &self.command, signal, SignalScope::Group).await
     }
 }
 

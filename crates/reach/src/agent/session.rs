@@ -1,85 +1,88 @@
 //! The session itself.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::Uri;
-use sandboxer_envd::agent::{self, AgentClient, MakeSymlinkRequest, ReadSymlinkRequest, SetModeRequest, SignalRequest};
-use sandboxer_envd::connectrpc::client::{CallOptions, ClientConfig};
-use sandboxer_envd::filesystem::{
-    FilesystemClient, ListDirRequest, ListDirResponse, MakeDirRequest, MoveRequest, RemoveRequest, StatRequest,
-    StatResponse,
+use sandboxer_envd::agent::{
+    self, AgentClient, ListCommandsRequest, ListCommandsResponse, ListDirectoryRequest, ListDirectoryResponse,
+    ListPortsRequest, ListPortsResponse, MakeDirectoryRequest, MakeHardLinkRequest, MakeSymlinkRequest, RemoveRequest,
+    RenameRequest, SetModeRequest, SignalRequest, StatRequest, StatResponse,
 };
-use sandboxer_envd::process::{ConnectRequest, ListRequest, ListResponse, ProcessClient};
-use tokio::io::{AsyncRead, AsyncWrite};
+use sandboxer_envd::connectrpc::client::ClientConfig;
+use sandboxer_envd::process::ProcessClient;
 use tokio::sync::Mutex;
 
-use super::events::{self, AgentEvents, EventStream};
-use super::faults::from_connect;
+use super::convert::bytes;
+use super::events::{self, AgentEvents};
+use super::follow::FollowEvents;
 use super::input::{AgentInput, InputStream};
-use super::transport::Transport;
-use super::{connect, convert, files};
+use super::transport::{Transport, as_user};
+use super::{convert, files, ports, watch};
 use crate::{
-    Content, Entry, ExecRequest, Execution, ExitStatus, ProcessInfo, ProcessSelector, ReachError, ReachErrorKind,
-    Session, SignalScope, WriteOptions,
+    Began, ByteStream, CommandInfo, Connector, Content, Entry, Events, ExecEvent, ExecRequest, Execution,
+    ExecutionEvents, ExitStatus, Extent, Port, ProcessSelector, ReachError, ReachErrorKind, Session, SessionOptions,
+    SignalScope, Target, WatchEvent, WriteOptions,
 };
 
 /// The base of all addresses on a connection that leads to one agent anyway.
 const AUTHORITY: &str = "http://agent";
-/// A directory of a hundred thousand entries still fits one answer.
+/// Thousands of commands with long arguments still fit one answer.
 const LARGEST_ANSWER: usize = 64 << 20;
 
 /// A session by the agent inside the sandbox, over one HTTP/2 connection. Cheap to clone; the connection closes with
-/// the last clone and the last [`Execution`].
+/// the last clone and the last [`Execution`], stream of events or connection inside.
 #[derive(Clone)]
 pub struct AgentSession {
     transport: Transport,
     process: ProcessClient<Transport>,
-    filesystem: FilesystemClient<Transport>,
     agent: AgentClient<Transport>,
 }
 
 impl AgentSession {
-    /// Connects to an agent's unix socket; paths longer than a socket address holds are fine.
-    pub async fn connect_unix(path: &Path) -> Result<Self, ReachError> {
-        let stream = connect::connect_unix(path).await.map_err(|error| {
-            let message = format!("cannot connect to the sandbox's agent at `{}`", path.display());
+    /// Connects to an agent. That it answers shows only with the first call.
+    pub async fn connect(connector: &dyn Connector, options: SessionOptions) -> Result<Self, ReachError> {
+        let stream = connector.connect().await.map_err(|error| {
+            let message = format!("cannot connect to the sandbox's agent at `{connector}`");
             ReachError::new(ReachErrorKind::Unreachable, message).with_source(error)
         })?;
-        Self::over(stream).await
+        Self::over(stream, options).await
     }
 
-    /// Speaks to an agent over any byte stream.
-    pub async fn over<Stream>(stream: Stream) -> Result<Self, ReachError>
-    where
-        Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let transport = Transport::over(stream).await.map_err(super::faults::from_hyper)?;
+    /// Speaks to an agent over a stream of bytes.
+    pub async fn over(stream: Box<dyn ByteStream>, options: SessionOptions) -> Result<Self, ReachError> {
+        let transport = Transport::over(stream, &options).await?;
         let config = ClientConfig::new(Uri::from_static(AUTHORITY)).with_default_max_message_size(LARGEST_ANSWER);
         Ok(Self {
             process: ProcessClient::new(transport.clone(), config.clone()),
-            filesystem: FilesystemClient::new(transport.clone(), config.clone()),
             agent: AgentClient::new(transport.clone(), config),
             transport,
         })
     }
 
-    async fn execution(&self, stream: EventStream, terminal: bool) -> Result<Execution, ReachError> {
-        let events = AgentEvents::begin(stream, self.agent.clone()).await?;
-        let pid = events.pid();
+    fn execution(&self, began: Began, events: Box<dyn ExecutionEvents>) -> Execution {
         let input = AgentInput {
             process: self.process.clone(),
             agent: self.agent.clone(),
-            command: ProcessSelector::Pid(pid),
-            terminal,
+            transport: self.transport.clone(),
+            command: ProcessSelector::Pid(began.pid),
+            terminal: began.terminal,
             stream: Mutex::new(InputStream::Unopened),
         };
-        Ok(Execution::new(pid, Box::new(events), Arc::new(input)))
+        Execution::new(began, events, Arc::new(input))
+    }
+
+    async fn follow(
+        &self,
+        process: &ProcessSelector,
+        from: Option<u64>,
+        only_kept: bool,
+    ) -> Result<FollowEvents, ReachError> {
+        FollowEvents::begin(&self.agent, self.transport.clone(), process, from, only_kept).await
     }
 }
 
@@ -87,6 +90,16 @@ impl std::fmt::Debug for AgentSession {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("AgentSession").field("transport", &self.transport).finish_non_exhaustive()
     }
+}
+
+/// One call of the agent's own, as a user where one is named.
+macro_rules! call {
+    ($session:ident.$method:ident($request:expr)) => {
+        call!($session.$method($request, None))
+    };
+    ($session:ident.$method:ident($request:expr, $user:expr)) => {
+        $session.agent.$method($request, as_user($user)).await.map_err(|error| $session.transport.failed(error))
+    };
 }
 
 #[async_trait]
@@ -106,101 +119,130 @@ impl Session for AgentSession {
         let Some(start) = convert::start(request) else {
             return Err(ReachError::new(ReachErrorKind::InvalidInput, "there is no command to run"));
         };
-        let stream = self.process.start_with_options(start, options).await.map_err(from_connect)?;
-        self.execution(EventStream::Start(stream), terminal).await
+        let started = self.process.start_with_options(start, options).await;
+        let stream = started.map_err(|error| self.transport.failed(error))?;
+        let events = AgentEvents::begin(stream, self.agent.clone(), self.transport.clone()).await?;
+        // Whoever started a command gets its output from the first byte on.
+        let began = Began { pid: events.pid(), offset: 0, terminal };
+        Ok(self.execution(began, Box::new(events)))
     }
 
-    async fn attach(&self, process: &ProcessSelector) -> Result<Execution, ReachError> {
-        let request = ConnectRequest { process: convert::selector(process).into() };
-        let stream = self.process.connect(request).await.map_err(from_connect)?;
-        self.execution(EventStream::Connect(stream), false).await
+    async fn attach(&self, process: &ProcessSelector, from: Option<u64>) -> Result<Execution, ReachError> {
+        let events = self.follow(process, from, false).await?;
+        Ok(self.execution(events.began(), Box::new(events)))
     }
 
-    async fn processes(&self) -> Result<Vec<ProcessInfo>, ReachError> {
-        let response: ListResponse =
-            self.process.list(ListRequest::default()).await.map_err(from_connect)?.into_owned();
-        Ok(response.processes.into_iter().map(convert::process_info).collect())
+    async fn kept_output(&self, process: &ProcessSelector, from: u64) -> Result<Events<ExecEvent>, ReachError> {
+        Ok(self.follow(process, Some(from), true).await?.output())
+    }
+
+    async fn commands(&self) -> Result<Vec<CommandInfo>, ReachError> {
+        let answer = call!(self.list_commands_with_options(ListCommandsRequest {}))?;
+        let answer: ListCommandsResponse = answer.into_owned();
+        let commands = answer.commands.into_iter().map(convert::command);
+        let mut commands = commands.collect::<Result<Vec<_>, _>>()?;
+        commands.sort_by_key(|command| command.started);
+        Ok(commands)
     }
 
     async fn signal(&self, process: &ProcessSelector, signal: i32, scope: SignalScope) -> Result<(), ReachError> {
-        send_signal(&self.agent, process, signal, scope).await
+        send_signal(&self.agent, &self.transport, process, signal, scope).await
     }
 
     async fn wait(&self, process: &ProcessSelector) -> Result<ExitStatus, ReachError> {
-        events::wait(&self.agent, process).await
+        events::wait(&self.agent, &self.transport, process).await
     }
 
-    async fn stat(&self, path: &str, user: Option<&str>) -> Result<Entry, ReachError> {
-        let request = StatRequest { path: path.to_owned() };
-        let response = self.filesystem.stat_with_options(request, as_user(user)).await.map_err(from_connect)?;
-        let response: StatResponse = response.into_owned();
-        convert::entry(response.entry.into_option())
+    async fn stat(&self, path: &Path, user: Option<&str>) -> Result<Entry, ReachError> {
+        let answer = call!(self.stat_with_options(StatRequest { path: bytes(path) }, user))?;
+        let answer: StatResponse = answer.into_owned();
+        let entry = answer.entry.into_option().map(convert::entry);
+        entry.ok_or_else(|| ReachError::protocol("the sandbox's agent answered without an entry"))
     }
 
-    async fn list(&self, path: &str, depth: u32, user: Option<&str>) -> Result<Vec<Entry>, ReachError> {
-        let request = ListDirRequest { path: path.to_owned(), depth };
-        let response = self.filesystem.list_dir_with_options(request, as_user(user)).await.map_err(from_connect)?;
-        let response: ListDirResponse = response.into_owned();
-        response.entries.into_iter().map(|entry| convert::entry(Some(entry))).collect()
+    async fn list(&self, path: &Path, user: Option<&str>) -> Result<Vec<Entry>, ReachError> {
+        let mut stream = call!(self.list_directory_with_options(ListDirectoryRequest { path: bytes(path) }, user))?;
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let part = stream.message::<ListDirectoryResponse>().await;
+            let Some(part) = part.map_err(|error| self.transport.failed(error))? else { break };
+            entries.extend(part.to_owned_message().entries.into_iter().map(convert::entry));
+        }
+        entries.sort_by(|one, other| one.name().cmp(other.name()));
+        Ok(entries)
     }
 
-    async fn make_dir(&self, path: &str, user: Option<&str>) -> Result<(), ReachError> {
-        let request = MakeDirRequest { path: path.to_owned() };
-        self.filesystem.make_dir_with_options(request, as_user(user)).await.map(drop).map_err(from_connect)
+    async fn make_dir(&self, path: &Path, user: Option<&str>) -> Result<(), ReachError> {
+        call!(self.make_directory_with_options(MakeDirectoryRequest { path: bytes(path) }, user)).map(drop)
     }
 
-    async fn rename(&self, from: &str, to: &str, user: Option<&str>) -> Result<(), ReachError> {
-        let request = MoveRequest { source: from.to_owned(), destination: to.to_owned() };
-        self.filesystem.r#move_with_options(request, as_user(user)).await.map(drop).map_err(from_connect)
+    async fn rename(&self, from: &Path, to: &Path, user: Option<&str>) -> Result<(), ReachError> {
+        call!(self.rename_with_options(RenameRequest { from: bytes(from), to: bytes(to) }, user)).map(drop)
     }
 
-    async fn remove(&self, path: &str, user: Option<&str>) -> Result<(), ReachError> {
-        let request = RemoveRequest { path: path.to_owned() };
-        self.filesystem.remove_with_options(request, as_user(user)).await.map(drop).map_err(from_connect)
+    async fn remove(&self, path: &Path, user: Option<&str>) -> Result<(), ReachError> {
+        call!(self.remove_with_options(RemoveRequest { path: bytes(path) }, user)).map(drop)
     }
 
-    async fn read(&self, path: &str, user: Option<&str>) -> Result<Content, ReachError> {
+    async fn read(&self, path: &Path, user: Option<&str>) -> Result<Content, ReachError> {
         files::read(&self.transport, path, user).await
     }
 
     async fn write(
         &self,
-        path: &str,
+        path: &Path,
         options: WriteOptions,
-        content: BoxStream<'static, std::io::Result<Bytes>>,
+        content: BoxStream<'static, io::Result<Bytes>>,
         user: Option<&str>,
     ) -> Result<(), ReachError> {
         files::write(&self.transport, path, options, content, user).await
     }
 
-    async fn set_mode(&self, path: &str, mode: u32, user: Option<&str>) -> Result<(), ReachError> {
-        let request = SetModeRequest { path: path.to_owned(), mode };
-        self.agent.set_mode_with_options(request, as_user(user)).await.map(drop).map_err(from_connect)
+    async fn read_extents(&self, path: &Path, user: Option<&str>) -> Result<Events<Extent>, ReachError> {
+        files::read_extents(&self.transport, path, user).await
     }
 
-    async fn make_symlink(&self, path: &str, target: &str, user: Option<&str>) -> Result<(), ReachError> {
-        let request = MakeSymlinkRequest { path: path.to_owned(), target: target.to_owned() };
-        self.agent.make_symlink_with_options(request, as_user(user)).await.map(drop).map_err(from_connect)
+    async fn write_extents(
+        &self,
+        path: &Path,
+        options: WriteOptions,
+        content: BoxStream<'static, io::Result<Extent>>,
+        user: Option<&str>,
+    ) -> Result<(), ReachError> {
+        files::write_extents(&self.transport, path, options, content, user).await
     }
 
-    async fn read_symlink(&self, path: &str, user: Option<&str>) -> Result<String, ReachError> {
-        let request = ReadSymlinkRequest { path: path.to_owned() };
-        let response = self.agent.read_symlink_with_options(request, as_user(user)).await.map_err(from_connect)?;
-        Ok(response.view().target.to_owned())
+    async fn set_mode(&self, path: &Path, mode: u32, user: Option<&str>) -> Result<(), ReachError> {
+        call!(self.set_mode_with_options(SetModeRequest { path: bytes(path), mode }, user)).map(drop)
     }
-}
 
-/// envd names the user by HTTP basic authentication, without a password.
-fn as_user(user: Option<&str>) -> CallOptions {
-    match user {
-        Some(user) => CallOptions::default()
-            .with_header("authorization", format!("Basic {}", STANDARD.encode(format!("{user}:")))),
-        None => CallOptions::default(),
+    async fn make_symlink(&self, path: &Path, target: &Path, user: Option<&str>) -> Result<(), ReachError> {
+        let request = MakeSymlinkRequest { path: bytes(path), target: bytes(target) };
+        call!(self.make_symlink_with_options(request, user)).map(drop)
+    }
+
+    async fn make_hard_link(&self, path: &Path, existing: &Path, user: Option<&str>) -> Result<(), ReachError> {
+        let request = MakeHardLinkRequest { path: bytes(path), existing: bytes(existing) };
+        call!(self.make_hard_link_with_options(request, user)).map(drop)
+    }
+
+    async fn watch(&self, path: &Path, recursive: bool, user: Option<&str>) -> Result<Events<WatchEvent>, ReachError> {
+        watch::watch(&self.agent, self.transport.clone(), path, recursive, user).await
+    }
+
+    async fn ports(&self) -> Result<Vec<Port>, ReachError> {
+        let answer: ListPortsResponse = call!(self.list_ports_with_options(ListPortsRequest {}))?.into_owned();
+        answer.ports.into_iter().map(convert::port).collect()
+    }
+
+    async fn connect(&self, target: &Target, user: Option<&str>) -> Result<Box<dyn ByteStream>, ReachError> {
+        ports::connect(&self.transport, target, user).await
     }
 }
 
 pub(super) async fn send_signal(
     client: &AgentClient<Transport>,
+    transport: &Transport,
     process: &ProcessSelector,
     signal: i32,
     scope: SignalScope,
@@ -210,5 +252,5 @@ pub(super) async fn send_signal(
         SignalScope::Group => agent::SignalScope::SIGNAL_SCOPE_GROUP,
     };
     let request = SignalRequest { process: convert::own_selector(process).into(), signal, scope: scope.into() };
-    client.signal(request).await.map(drop).map_err(from_connect)
+    client.signal(request).await.map(drop).map_err(|error| transport.failed(error))
 }

@@ -1,7 +1,9 @@
 //! From this machine into a sandbox.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -10,10 +12,9 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::fs::{self, File};
 use tokio::io::AsyncReadExt as _;
 
-use super::{AT_A_TIME, Copied, FILLING, MODE};
+use super::here::unreadable;
+use super::{AT_A_TIME, Copied, FILLING, MODE, PIECE, refused, sparse};
 use crate::{ReachError, ReachErrorKind, Session, WriteOptions};
-
-const PIECE: usize = 256 * 1024;
 
 /// A tree on its way in.
 struct Upload<'a> {
@@ -21,28 +22,38 @@ struct Upload<'a> {
     user: Option<&'a str>,
     copied: Copied,
     /// Folders still to be read, with their places in the sandbox.
-    folders: Vec<(PathBuf, String)>,
+    folders: Vec<(PathBuf, PathBuf)>,
     /// Modes that folders get once they are filled: a read-only one could not be.
-    modes: Vec<(String, u32)>,
+    modes: Vec<(PathBuf, u32)>,
+    /// Where files with several names went first, by device and inode.
+    first_names: HashMap<(u64, u64), PathBuf>,
 }
 
 /// What a folder holds.
 #[derive(Default)]
 struct Found {
-    files: Vec<(PathBuf, String, u32)>,
-    folders: Vec<(PathBuf, String)>,
-    links: Vec<(PathBuf, String)>,
+    files: Vec<(PathBuf, PathBuf, u32)>,
+    links: Vec<(PathBuf, PathBuf)>,
+    /// Places in the sandbox: of a file's first name, and of one more.
+    names: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Copies a file, a link's target or a tree at `local` to `remote`.
 pub async fn upload(
     session: &dyn Session,
     local: &Path,
-    remote: &str,
+    remote: &Path,
     user: Option<&str>,
 ) -> Result<Copied, ReachError> {
     let status = fs::metadata(local).await.map_err(|error| unreadable(local, error))?;
-    let mut upload = Upload { session, user, copied: Copied::default(), folders: Vec::new(), modes: Vec::new() };
+    let mut upload = Upload {
+        session,
+        user,
+        copied: Copied::default(),
+        folders: Vec::new(),
+        modes: Vec::new(),
+        first_names: HashMap::new(),
+    };
     if status.is_dir() {
         upload.folders.push((local.to_owned(), remote.to_owned()));
         upload.tree().await?;
@@ -59,8 +70,7 @@ impl Upload<'_> {
     async fn tree(&mut self) -> Result<(), ReachError> {
         while let Some((local, remote)) = self.folders.pop() {
             self.make_folder(&local, &remote).await?;
-            let found = read_folder(&local, &remote).await?;
-            self.folders.extend(found.folders);
+            let found = self.read_folder(&local, &remote).await?;
             for (local, remote) in found.links {
                 self.link(&local, &remote).await?;
             }
@@ -70,6 +80,10 @@ impl Upload<'_> {
                 .try_collect()
                 .await?;
             copied.into_iter().for_each(|bytes| self.copied.file(bytes));
+            for (existing, name) in found.names {
+                self.session.make_hard_link(&name, &existing, self.user).await?;
+                self.copied.names += 1;
+            }
         }
         for (folder, mode) in self.modes.iter().rev() {
             self.session.set_mode(folder, *mode, self.user).await?;
@@ -77,7 +91,7 @@ impl Upload<'_> {
         Ok(())
     }
 
-    async fn make_folder(&mut self, local: &Path, remote: &str) -> Result<(), ReachError> {
+    async fn make_folder(&mut self, local: &Path, remote: &Path) -> Result<(), ReachError> {
         let status = fs::metadata(local).await.map_err(|error| unreadable(local, error))?;
         match self.session.make_dir(remote, self.user).await {
             // One that stands there is merged into, and must allow it.
@@ -91,21 +105,61 @@ impl Upload<'_> {
         Ok(())
     }
 
-    async fn link(&mut self, local: &Path, remote: &str) -> Result<(), ReachError> {
+    async fn read_folder(&mut self, local: &Path, remote: &Path) -> Result<Found, ReachError> {
+        let unreadable = |error| unreadable(local, error);
+        let mut found = Found::default();
+        let mut entries = fs::read_dir(local).await.map_err(unreadable)?;
+        while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
+            let (path, place) = (entry.path(), remote.join(entry.file_name()));
+            let status = entry.metadata().await.map_err(unreadable)?;
+            if status.is_symlink() {
+                found.links.push((path, place));
+            } else if status.is_dir() {
+                self.folders.push((path, place));
+            } else if !status.is_file() {
+                return Err(refused(&path));
+            } else if let Some(first) = self.known_name(&status, &place) {
+                found.names.push((first, place));
+            } else {
+                found.files.push((path, place, status.permissions().mode()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where a file is or will be already that has this name, too.
+    fn known_name(&mut self, status: &std::fs::Metadata, place: &Path) -> Option<PathBuf> {
+        if status.nlink() < 2 {
+            return None;
+        }
+        match self.first_names.entry((status.dev(), status.ino())) {
+            Entry::Occupied(first) => Some(first.get().clone()),
+            Entry::Vacant(vacant) => {
+                vacant.insert(place.to_owned());
+                None
+            }
+        }
+    }
+
+    async fn link(&mut self, local: &Path, remote: &Path) -> Result<(), ReachError> {
         let target = fs::read_link(local).await.map_err(|error| unreadable(local, error))?;
-        let target = target.to_str().ok_or_else(|| no_text(local))?;
-        self.session.make_symlink(remote, target, self.user).await?;
+        self.session.make_symlink(remote, &target, self.user).await?;
         self.copied.links += 1;
         Ok(())
     }
 
     /// Copies one file; gives its length.
-    async fn file(&self, local: &Path, remote: &str, mode: u32) -> Result<u64, ReachError> {
+    async fn file(&self, local: &Path, remote: &Path, mode: u32) -> Result<u64, ReachError> {
         let file = File::open(local).await.map_err(|error| unreadable(local, error))?;
-        let length = file.metadata().await.map_err(|error| unreadable(local, error))?.len();
+        let status = file.metadata().await.map_err(|error| unreadable(local, error))?;
         let options = WriteOptions { mode: Some(mode & MODE) };
-        self.session.write(remote, options, pieces(file), self.user).await?;
-        Ok(length)
+        if sparse::has_holes(&status) {
+            let content = sparse::read(file.into_std().await, status.len());
+            self.session.write_extents(remote, options, content, self.user).await?;
+        } else {
+            self.session.write(remote, options, pieces(file), self.user).await?;
+        }
+        Ok(status.len())
     }
 }
 
@@ -116,40 +170,4 @@ fn pieces(file: File) -> BoxStream<'static, io::Result<Bytes>> {
         Ok((length > 0).then(|| (piece.freeze(), file)))
     })
     .boxed()
-}
-
-async fn read_folder(local: &Path, remote: &str) -> Result<Found, ReachError> {
-    let unreadable = |error| unreadable(local, error);
-    let mut found = Found::default();
-    let mut entries = fs::read_dir(local).await.map_err(unreadable)?;
-    while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
-        let path = entry.path();
-        let name = entry.file_name().into_string().map_err(|_| no_text(&path))?;
-        let place = format!("{}/{name}", remote.trim_end_matches('/'));
-        let status = entry.metadata().await.map_err(unreadable)?;
-        if status.is_symlink() {
-            found.links.push((path, place));
-        } else if status.is_dir() {
-            found.folders.push((path, place));
-        } else if status.is_file() {
-            found.files.push((path, place, status.permissions().mode()));
-        } else {
-            return Err(refused(&path));
-        }
-    }
-    Ok(found)
-}
-
-fn unreadable(path: &Path, error: io::Error) -> ReachError {
-    ReachError::local(format_args!("cannot read `{}`", path.display()), error)
-}
-
-fn no_text(path: &Path) -> ReachError {
-    let message = format!("`{}` has a name or a target that is not UTF-8", path.display());
-    ReachError::new(ReachErrorKind::Unsupported, message)
-}
-
-fn refused(path: &Path) -> ReachError {
-    let message = format!("`{}` is neither a file nor a folder nor a link", path.display());
-    ReachError::new(ReachErrorKind::Unsupported, message)
 }

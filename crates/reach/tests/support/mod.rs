@@ -2,24 +2,85 @@
 #![allow(dead_code, unreachable_pub, reason = "not every test binary uses all of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use sandboxer_agent::{Listen, Options};
-use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, Execution, ExitStatus, ReachError, Session};
+use sandboxer_agent::{Listen, Options, Relay, Token};
+use sandboxer_reach::{
+    AgentSession, ExecEvent, ExecRequest, Execution, ExitStatus, ReachError, Session, SessionOptions, UnixSocket,
+};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-const OPTIONS: &str = "SANDBOXER_TEST_AGENT";
+const ROLE: &str = "SANDBOXER_TEST_ROLE";
+/// What the role needs to know.
+const DETAILS: &str = "SANDBOXER_TEST_DETAILS";
+/// Precedes the address that an agent listens on.
+const LISTENING: &str = "listening on ";
 
-/// The agent's own process. Run by [`Agent::start`], never as a test.
+/// What a child of a test is told.
+#[derive(Serialize, Deserialize)]
+pub struct Details {
+    pub options: Options,
+    pub token: Option<String>,
+    /// A relay's socket, and what it says before it relays.
+    pub relay: Option<(PathBuf, Option<String>)>,
+    /// Where a daemon tells who it is.
+    pub pid_file: Option<PathBuf>,
+}
+
+impl Details {
+    pub fn new(options: Options) -> Self {
+        Self { options, token: None, relay: None, pid_file: None }
+    }
+}
+
+/// The agent's own process. Run by the other tests, never as a test.
 #[test]
 #[ignore = "the agent's own process, started by the other tests"]
 fn agent_process() {
-    #[allow(clippy::disallowed_methods, reason = "a test binary has no other way to be told")]
-    let Ok(options) = std::env::var(OPTIONS) else { return };
-    sandboxer_agent::run(serde_json::from_str(&options).unwrap()).unwrap();
+    play();
+}
+
+/// Plays the role that this process was started for, if there is one.
+#[allow(clippy::disallowed_methods, reason = "a test binary has no other way to be told")]
+pub fn play() -> bool {
+    let (Ok(role), Ok(details)) = (std::env::var(ROLE), std::env::var(DETAILS)) else { return false };
+    let details: Details = serde_json::from_str(&details).unwrap();
+    // A relay hands its own environment on to the daemon it starts, but for this word.
+    let is_daemon = std::env::args().nth(1).as_deref() == Some("daemon");
+    if role == "relay" && !is_daemon {
+        let (socket, mark) = details.relay.unwrap();
+        let program = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
+        sandboxer_agent::relay(&Relay { socket, mark, daemon: vec![program, "daemon".to_owned()] }).unwrap();
+        return true;
+    }
+    if let Some(path) = details.pid_file {
+        std::fs::write(path, std::process::id().to_string()).unwrap();
+    }
+    let mut options = details.options;
+    options.token = details.token.as_deref().and_then(Token::new);
+    let told = |address: &str| {
+        // One who does not listen for it has closed the stream.
+        writeln!(std::io::stderr(), "{LISTENING}{address}").ok();
+    };
+    sandboxer_agent::run(options, told).unwrap();
+    true
+}
+
+/// This program, to be started in that role.
+pub fn player(role: &str, details: &Details) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "support::agent_process", "--ignored", "--nocapture"]);
+    command.env(ROLE, role).env(DETAILS, serde_json::to_string(details).unwrap());
+    command
+}
+
+pub fn agent_folder() -> TempDir {
+    TempDir::with_prefix("sandboxer-agent-").unwrap()
 }
 
 /// A running agent and its folder; both go with it.
@@ -36,41 +97,51 @@ impl Agent {
 
     /// The same with other options.
     pub fn start_with(change: impl FnOnce(&mut Options)) -> Self {
-        let folder = TempDir::with_prefix("sandboxer-agent-").unwrap();
-        let listener = UnixListener::bind(folder.path().join("agent.sock")).unwrap();
+        let folder = agent_folder();
         let mut options = Options::new(Listen::InheritedFd(0), own_name());
         options.workdir = Some(folder.path().to_owned());
         change(&mut options);
-        Self::spawn(folder, listener, &options, Stdio::null())
+        Self::spawn(folder, &Details::new(options), Stdio::null())
     }
 
     /// With descriptor 1 open for writing on `file`, as a stand-in for a cgroup's file.
     pub fn start_with_cgroup(file: std::fs::File) -> Self {
-        let folder = TempDir::with_prefix("sandboxer-agent-").unwrap();
-        let listener = UnixListener::bind(folder.path().join("agent.sock")).unwrap();
         let mut options = Options::new(Listen::InheritedFd(0), own_name());
         options.commands_cgroup_fds = vec![1];
-        Self::spawn(folder, listener, &options, file.into())
+        Self::spawn(agent_folder(), &Details::new(options), file.into())
     }
 
-    fn spawn(folder: TempDir, listener: UnixListener, options: &Options, stdout: Stdio) -> Self {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "support::agent_process", "--ignored", "--nocapture"])
-            .env(OPTIONS, serde_json::to_string(options).unwrap())
-            .stdin(Stdio::from(OwnedFd::from(listener)))
-            .stdout(stdout)
-            .spawn()
-            .unwrap();
+    fn spawn(folder: TempDir, details: &Details, stdout: Stdio) -> Self {
+        let listener = UnixListener::bind(folder.path().join("agent.sock")).unwrap();
+        let mut command = player("agent", details);
+        let child = command.stdin(OwnedFd::from(listener)).stdout(stdout).spawn().unwrap();
         Self { child, folder }
+    }
+
+    /// One that listens on TCP and asks for a token, with its address.
+    pub fn start_on_tcp(token: &str) -> (Self, String) {
+        let folder = agent_folder();
+        let mut options = Options::new(Listen::Tcp("127.0.0.1:0".parse().unwrap()), own_name());
+        options.workdir = Some(folder.path().to_owned());
+        let details = Details { token: Some(token.to_owned()), ..Details::new(options) };
+        let mut command = player("agent", &details);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines.find_map(|line| line.unwrap().strip_prefix(LISTENING).map(str::to_owned)).unwrap();
+        (Self { child, folder }, address)
     }
 
     /// A new connection.
     pub async fn session(&self) -> AgentSession {
-        AgentSession::connect_unix(&self.socket()).await.unwrap()
+        AgentSession::connect(&UnixSocket(self.socket()), SessionOptions::default()).await.unwrap()
     }
 
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("agent.sock")
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// A path in the agent's folder, which is also its commands' working directory.
@@ -84,8 +155,17 @@ impl Agent {
 
     /// The most memory it ever had, in bytes.
     pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// The memory it has, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
@@ -139,6 +219,7 @@ pub async fn finish(execution: &mut Execution) -> Result<Finished, ReachError> {
         match event {
             ExecEvent::Stdout(bytes) | ExecEvent::Pty(bytes) => stdout.extend_from_slice(&bytes),
             ExecEvent::Stderr(bytes) => stderr.extend_from_slice(&bytes),
+            ExecEvent::Gap { from, to } => panic!("bytes {from} to {to} are lost"),
         }
     }
     Ok(Finished { stdout, stderr, exit: execution.wait().await? })
@@ -190,7 +271,7 @@ pub async fn read_until(execution: &mut Execution, wanted: &str) -> String {
     while !text.contains(wanted) {
         match execution.next_event().await.unwrap() {
             Some(ExecEvent::Stdout(bytes) | ExecEvent::Pty(bytes)) => text.push_str(&String::from_utf8_lossy(&bytes)),
-            Some(ExecEvent::Stderr(bytes)) => panic!("stderr: {}", String::from_utf8_lossy(&bytes)),
+            Some(event) => panic!("{event:?}"),
             None => panic!("ended before {wanted:?}, after {text:?}"),
         }
     }

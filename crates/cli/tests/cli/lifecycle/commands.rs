@@ -1,6 +1,10 @@
 //! Commands inside, their streams and their files.
 
 use crate::support::{House, Sandbox, Who};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn statuses_pass_through(who: Who) {
@@ -49,6 +53,41 @@ pub(crate) fn ten_megabytes_pass_unchanged(who: Who) {
     house.run(&["cp", &format!("{}:copy", sandbox.id), "back"]).succeeded();
     assert!(std::fs::read(house.work().join("back")).expect("copied") == bytes);
     sandbox.remove();
+}
+
+pub(crate) fn a_tree_is_copied_as_it_is(who: Who) {
+    let house = House::new(who);
+    let sandbox = Sandbox::create(&house, "local");
+    let odd = OsStr::from_bytes(b"odd-\xff");
+    house.write("tree/tool", "#!/bin/sh\n");
+    set_mode(&house.work().join("tree/tool"), 0o750);
+    house.write("tree/deep/one", "shared");
+    let tree = house.work().join("tree");
+    std::fs::hard_link(tree.join("deep/one"), tree.join("two")).expect("ours");
+    symlink("no/where", tree.join("link")).expect("ours");
+    house.give(&house.write("tree/sparse", ""));
+    std::fs::File::options().write(true).open(tree.join("sparse")).expect("ours").set_len(10 << 30).expect("a hole");
+    std::fs::rename(&tree, house.work().join(odd)).expect("ours");
+    let (into, back) = (format!("{}:", sandbox.id), OsString::from(format!("{}:", sandbox.id)));
+    house.run(&[OsStr::new("cp"), odd, into.as_ref()]).succeeded();
+    let looked = sandbox.sh("cd odd-*; stat -c '%a %h %s %b' tool two sparse; readlink link").succeeded().text();
+    let blocks = looked.lines().nth(2).and_then(|line| line.rsplit(' ').next()).expect("three lines").to_owned();
+    assert_eq!(looked, format!("750 1 10 8\n644 2 6 8\n644 1 10737418240 {blocks}\nno/where\n"));
+    assert_eq!(blocks, "0");
+    std::fs::rename(house.work().join(odd), house.work().join("before")).expect("ours");
+    let mut inside = back;
+    inside.push(odd);
+    house.run(&[OsStr::new("cp"), &inside, OsStr::new(".")]).succeeded();
+    let place = house.work().join(odd);
+    let status = |name: &str| std::fs::symlink_metadata(place.join(name)).expect("copied");
+    assert_eq!((status("tool").mode() & 0o7777, status("two").ino()), (0o750, status("deep/one").ino()));
+    assert_eq!((status("sparse").len(), status("sparse").blocks()), (10 << 30, 0));
+    assert_eq!(std::fs::read_link(place.join("link")).expect("a link"), Path::new("no/where"));
+    sandbox.remove();
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
 }
 
 pub(crate) fn an_empty_input_ends_at_once(who: Who) {

@@ -1,7 +1,9 @@
 //! What sandboxes do from their making to their end, whoever makes them.
 
 pub(crate) mod commands;
+pub(crate) mod detached;
 pub(crate) mod ends;
+pub(crate) mod forwarding;
 pub(crate) mod terminals;
 
 /// One test for each function of this module, as `$who`.
@@ -11,10 +13,29 @@ macro_rules! lifecycle_tests {
             statuses_pass_through
             streams_are_apart
             ten_megabytes_pass_unchanged
+            a_tree_is_copied_as_it_is
             an_empty_input_ends_at_once
             a_repository_is_copied_as_it_is
             what_was_asked_for_comes_out
             a_kept_sandbox_stays
+        }
+        crate::lifecycle::one_test_each! { $who, detached:
+            a_detached_command_goes_on_and_is_found_again
+            a_killed_client_loses_nothing
+            a_broken_connection_is_made_again
+            a_connection_that_cannot_be_made_again_is_said
+            input_and_signals_reach_an_attached_command
+            a_log_is_followed_to_the_end_of_the_command
+            a_log_is_followed_to_the_end_of_the_sandbox
+            lost_output_is_said
+            a_detached_terminal_is_taken_up_again
+        }
+        crate::lifecycle::one_test_each! { $who, forwarding:
+            a_port_is_forwarded_until_the_sandbox_ends
+            sockets_are_forwarded_on_both_sides
+            a_taken_port_is_said_and_another_one_found
+            a_port_that_nobody_listens_on_is_said_once
+            a_forward_survives_a_broken_connection
         }
         crate::lifecycle::one_test_each! { $who, ends:
             everything_of_a_living_sandbox_is_found

@@ -1,5 +1,6 @@
 //! Tests of sandboxes that root makes.
 
+mod background;
 mod crash;
 mod docs;
 mod faults;

@@ -1,5 +1,6 @@
 //! What the tests have in common.
 
+mod cable;
 mod house;
 mod leftovers;
 mod nearby;
@@ -8,6 +9,7 @@ mod terminal;
 mod transcript;
 mod wait;
 
+pub(crate) use cable::Cable;
 pub(crate) use house::{House, Who};
 pub(crate) use leftovers::names_in;
 pub(crate) use nearby::{Sandbox, words};

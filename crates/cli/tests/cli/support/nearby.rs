@@ -38,6 +38,13 @@ impl<'a> Sandbox<'a> {
         self.house.local().join(&self.id)
     }
 
+    /// The agent's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let shown = self.house.run(&["show", &self.id, "--json"]).succeeded().json();
+        let address = shown["reachability"]["agent"].as_str().expect("an agent").to_owned();
+        address.strip_prefix("unix:").expect("a socket").into()
+    }
+
     /// Runs a shell script inside.
     #[track_caller]
     pub(crate) fn sh(&self, script: &str) -> Outcome {

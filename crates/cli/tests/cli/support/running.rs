@@ -81,6 +81,11 @@ impl Running {
         until(text, || self.stdout.so_far().contains(text).then_some(()));
     }
 
+    /// What it has said on its standard output so far.
+    pub(crate) fn said(&self) -> String {
+        self.stdout.so_far()
+    }
+
     /// Whether it ends by itself within that time.
     pub(crate) fn ends_within(&self, limit: Duration) -> bool {
         process_ends_within(&self.process, limit)

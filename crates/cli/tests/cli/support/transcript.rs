@@ -10,7 +10,7 @@ use super::running::Outcome;
 use std::path::PathBuf;
 
 /// What differs from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 12] = [
+const FILTERS: [(&str, &str); 14] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
     (r"(supervisor|first process|process|pid) \d+", "$1 [PID]"),
     (r"own[0-9a-z]{26}", "[OWNER]"),
@@ -23,6 +23,8 @@ const FILTERS: [(&str, &str); 12] = [
     (r"(?m)^! limits_unenforced: .*\n", ""),
     (r"(?m)^(\[SUFFIX-.*)  limits_unenforced$", "$1"),
     (r"(?m)^(\[SUFFIX-\d+\]  .*)  \d+s  (in \S+|now|-)", "$1  [AGE]  [EXPIRES]"),
+    (r"(?m)^(\S+)  \d+  (running|timed out|(?:exited|killed) \d+)  \d+s  ", "$1  [PID]  $2  [AGE]  "),
+    (r#""pid": \d+"#, r#""pid": [N]"#),
     (r"sandboxer-test-\w+", "[TEMPORARY]"),
     (r#""(sequence)": \d+"#, r#""$1": [N]"#),
 ];
@@ -119,8 +121,11 @@ impl<'a> Transcript<'a> {
 /// Columns are as wide as what is in them, which differs.
 fn without_columns(line: &str) -> String {
     let volatile = ["[SUFFIX-", "[WORK]", "DIRECTORY "];
-    let is_header = line.split_whitespace().take(2).eq(["ID", "NAME"]);
-    if !is_header && !volatile.iter().any(|start| line.starts_with(start)) {
+    let first: Vec<&str> = line.split_whitespace().take(2).collect();
+    let is_header = first == ["ID", "NAME"] || first == ["NAME", "PID"];
+    let states = [" running  ", " exited ", " killed ", " timed out  "];
+    let is_command = states.iter().any(|state| line.contains(state));
+    if !is_header && !is_command && !volatile.iter().any(|start| line.starts_with(start)) {
         return line.to_owned();
     }
     let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();

@@ -1,22 +1,38 @@
-//! Connecting to a unix socket, whatever the length of its path.
+//! Unix sockets, whatever the length of their paths.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
+use async_trait::async_trait;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use tokio::net::UnixStream;
 
+use super::{ByteStream, Connector};
+
 /// `sun_path` holds 108 bytes with its closing zero.
 const LONGEST_PATH: usize = 107;
 
-/// Connects; a path that does not fit a socket address is reached through its directory's descriptor.
-pub(super) async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
-    let (short, _directory) = shorten(path)?;
-    match UnixStream::connect(&short).await {
-        // The queue of waiting connections is full. A blocking connect waits for its turn, so that nothing polls.
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => connect_blocking(short).await,
-        other => other,
+/// A unix socket. A path that does not fit a socket address is reached through its directory's descriptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixSocket(pub PathBuf);
+
+impl fmt::Display for UnixSocket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(formatter)
+    }
+}
+
+#[async_trait]
+impl Connector for UnixSocket {
+    async fn connect(&self) -> io::Result<Box<dyn ByteStream>> {
+        let (short, _directory) = shorten(&self.0)?;
+        let stream = match UnixStream::connect(&short).await {
+            // The queue of waiting connections is full. A blocking connect waits for its turn, so that nothing polls.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => connect_blocking(short).await,
+            other => other,
+        };
+        Ok(Box::new(stream?))
     }
 }
 
@@ -51,6 +67,6 @@ mod tests {
         let handle = rustix::fs::open(&folder, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
         let bound = format!("/proc/self/fd/{}/agent.sock", handle.as_raw_fd());
         let _listener = std::os::unix::net::UnixListener::bind(bound).unwrap();
-        connect_unix(&folder.join("agent.sock")).await.unwrap();
+        UnixSocket(folder.join("agent.sock")).connect().await.unwrap();
     }
 }

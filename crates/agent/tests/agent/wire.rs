@@ -1,103 +1,18 @@
-//! The wire as envd's clients speak it: JSON over HTTP/1.1, written by hand.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-#[path = "../../reach/tests/support/mod.rs"]
-mod support;
+//! The wire as envd's clients speak it: JSON over HTTP/1.1.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
-use support::{Agent, own_name};
+use serde_json::json;
 
-/// An answer, its body put together from whatever it was sent in.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
-    }
-
-    /// The messages of a stream, each with its flags.
-    fn frames(&self) -> Vec<(u8, Value)> {
-        let mut frames = Vec::new();
-        let mut rest = &self.body[..];
-        while let [flags, a, b, c, d, after @ ..] = rest {
-            let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-            frames.push((*flags, serde_json::from_slice(&after[..length]).unwrap()));
-            rest = &after[length..];
-        }
-        frames
-    }
-}
-
-fn exchange(agent: &Agent, head: &str, body: &[u8]) -> Answer {
-    let mut stream = UnixStream::connect(agent.socket()).unwrap();
-    let length = body.len();
-    let head = format!("{head}\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body).unwrap();
-    receive(stream)
-}
-
-fn receive(mut stream: UnixStream) -> Answer {
-    let mut all = Vec::new();
-    stream.read_to_end(&mut all).unwrap();
-    let split = all.windows(4).position(|four| four == b"\r\n\r\n").expect("no answer");
-    let head = String::from_utf8(all[..split].to_vec()).unwrap().to_ascii_lowercase();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = &all[split + 4..];
-    let body = if head.contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_vec() };
-    Answer { status, head, body }
-}
-
-fn unchunk(mut rest: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    loop {
-        let end = rest.windows(2).position(|two| two == b"\r\n").unwrap();
-        let length = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
-        if length == 0 {
-            return body;
-        }
-        body.extend_from_slice(&rest[end + 2..end + 2 + length]);
-        rest = &rest[end + 4 + length..];
-    }
-}
-
-fn unary(agent: &Agent, procedure: &str, message: &Value) -> Answer {
-    let head = format!("POST /{procedure} HTTP/1.1\r\ncontent-type: application/json\r\nconnect-protocol-version: 1");
-    exchange(agent, &head, message.to_string().as_bytes())
-}
-
-fn framed(message: &Value) -> Vec<u8> {
-    let text = message.to_string();
-    let mut frame = vec![0];
-    frame.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
-    frame.extend(text.as_bytes());
-    frame
-}
-
-fn streaming(agent: &Agent, procedure: &str, headers: &str, messages: &[Value]) -> Answer {
-    let head = format!(
-        "POST /{procedure} HTTP/1.1\r\ncontent-type: application/connect+json\r\nconnect-protocol-version: 1{headers}"
-    );
-    exchange(agent, &head, &messages.iter().flat_map(framed).collect::<Vec<_>>())
-}
+use crate::http::{Answer, authorization, exchange, framed, receive, streaming, unary};
+use crate::support::{Agent, own_name};
 
 fn start(agent: &Agent, headers: &str, script: &str) -> Answer {
     let message = json!({"process": {"cmd": "/bin/sh", "args": ["-c", script], "envs": {"A": "b"}}, "stdin": false});
     streaming(agent, "process.Process/Start", headers, &[message])
-}
-
-fn authorization(user: &str) -> String {
-    format!("\r\nauthorization: Basic {}", STANDARD.encode(format!("{user}:")))
 }
 
 #[test]
@@ -164,7 +79,7 @@ fn a_command_outlives_a_broken_connection() {
     drop(stream);
     std::fs::write(agent.path("pipe"), "go\n").unwrap();
     let ended = unary(&agent, "sandboxer.agent.v1.Agent/Wait", &json!({"process": {"tag": "t"}}));
-    assert_eq!(ended.json(), json!({"code": 0}));
+    assert_eq!(ended.json(), json!({"exit": {"code": 0}}));
     assert_eq!(std::fs::read_to_string(agent.path("done")).unwrap(), "done\n");
 }
 
@@ -291,8 +206,68 @@ fn names_and_attributes_speak_json() {
     assert!(entry["size"].is_string() && entry["modifiedTime"].as_str().unwrap().ends_with('Z'), "{entry}");
     let absent = unary(&agent, "filesystem.Filesystem/Stat", &json!({"path": "/none"}));
     assert_eq!((absent.status, &absent.json()["code"]), (404, &json!("not_found")));
-    let watch = unary(&agent, "filesystem.Filesystem/CreateWatcher", &json!({"path": path}));
-    assert_eq!((watch.status, &watch.json()["code"]), (501, &json!("unimplemented")));
     let unknown = unary(&agent, "filesystem.Filesystem/Nothing", &json!({}));
     assert_eq!(unknown.status, 404);
+}
+
+#[test]
+fn what_makes_no_sense_has_envds_codes() {
+    let agent = Agent::start();
+    let process = json!({"pid": 999_999_999});
+    for (procedure, message, status, code) in [
+        ("process.Process/SendSignal", json!({"process": process, "signal": "SIGNAL_SIGTERM"}), 404, "not_found"),
+        ("process.Process/SendInput", json!({"process": process}), 404, "not_found"),
+        ("process.Process/CloseStdin", json!({"process": {"tag": "none"}}), 404, "not_found"),
+        ("process.Process/Update", json!({}), 501, "unimplemented"),
+        ("filesystem.Filesystem/ListDir", json!({"path": "/etc/passwd"}), 400, "invalid_argument"),
+        ("filesystem.Filesystem/ListDir", json!({"path": "/no/such"}), 404, "not_found"),
+        ("filesystem.Filesystem/MakeDir", json!({"path": "/etc/passwd"}), 400, "invalid_argument"),
+        ("filesystem.Filesystem/Move", json!({"source": "/no/such", "destination": "/tmp/x"}), 404, "not_found"),
+        ("filesystem.Filesystem/CreateWatcher", json!({"path": "/no/such"}), 404, "not_found"),
+        ("filesystem.Filesystem/CreateWatcher", json!({"path": "/etc/passwd"}), 400, "invalid_argument"),
+        ("filesystem.Filesystem/GetWatcherEvents", json!({"watcherId": "w9"}), 404, "not_found"),
+        ("filesystem.Filesystem/RemoveWatcher", json!({"watcherId": "w9"}), 404, "not_found"),
+    ] {
+        let answer = unary(&agent, procedure, &message);
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (status, &json!(code)),
+            "{procedure} {message}: {answer:?}"
+        );
+    }
+}
+
+#[test]
+fn an_ended_command_is_connectable_and_takes_nothing() {
+    let agent = Agent::start();
+    let started = start(&agent, "", "echo late; exit 7").frames();
+    let process = json!({"pid": started[0].1["event"]["start"]["pid"]});
+    let connected = streaming(&agent, "process.Process/Connect", "", &[json!({"process": process})]).frames();
+    assert_eq!(connected[0].1["event"]["start"]["pid"], process["pid"]);
+    assert_eq!(connected[1].1["event"]["end"]["exitCode"], 7);
+    assert_eq!(connected[2], (2, json!({})));
+    let input = unary(&agent, "process.Process/SendInput", &json!({"process": process, "input": {"stdin": "YQ=="}}));
+    assert_eq!((input.status, &input.json()["code"]), (404, &json!("not_found")));
+}
+
+#[test]
+fn silence_is_broken_by_keepalives() {
+    let agent = Agent::start();
+    let frames = start(&agent, "\r\nkeepalive-ping-interval: 1", "sleep 1.5").frames();
+    assert!(frames.iter().any(|(_, frame)| frame["event"]["keepalive"] == json!({})), "{frames:?}");
+}
+
+#[test]
+fn both_codecs_are_spoken() {
+    let agent = Agent::start();
+    // `path: "/"`, and nothing at all.
+    let head = |kind: &str, procedure: &str| format!("POST /{procedure} HTTP/1.1\r\ncontent-type: application/{kind}");
+    let answer = exchange(&agent, &head("proto", "filesystem.Filesystem/Stat"), b"\x0a\x01/");
+    assert_eq!((answer.status, &answer.body[2..5]), (200, &b"\x0a\x01/"[..]), "{answer:?}");
+    let start = [&b"\x0a\x09\x0a\x07/bin/sh\x20\x00"[..]].concat();
+    let framed = [&[0, 0, 0, 0, u8::try_from(start.len()).unwrap()], &start[..]].concat();
+    let answer = exchange(&agent, &head("connect+proto", "process.Process/Start"), &framed);
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("application/connect+proto"));
+    assert!(answer.body.ends_with(b"\x02\x00\x00\x00\x02{}"), "{answer:?}");
 }

@@ -1,0 +1,96 @@
+//! `POST /files/compose`: one file out of several, which are removed then.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use rustix::fs::{Mode, OFlags};
+use serde::Deserialize;
+
+use super::http::{Body, Refusal, json};
+use super::upload::Written;
+use super::{FileCall, Source, open, operations};
+use crate::shared::Shared;
+
+/// A longer request is refused.
+const LARGEST_REQUEST: usize = 1 << 20;
+
+#[derive(Debug, Deserialize)]
+struct Composition {
+    #[serde(default)]
+    source_paths: Vec<String>,
+    #[serde(default)]
+    destination: String,
+    username: Option<String>,
+}
+
+pub(super) async fn compose(shared: &Arc<Shared>, head: &Parts, body: Source) -> Result<Response<Body>, Refusal> {
+    if head.method != Method::POST {
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "files are composed by POST"));
+    }
+    shared.access.permit(&head.headers)?;
+    let body = body.whole(LARGEST_REQUEST).await?;
+    let wanted: Composition = serde_json::from_slice(&body)
+        .map_err(|error| Refusal::bad_request(format!("invalid request body: {error}")))?;
+    if wanted.source_paths.is_empty() {
+        return Err(Refusal::bad_request("source_paths must not be empty"));
+    }
+    if wanted.destination.is_empty() {
+        return Err(Refusal::bad_request("destination is required"));
+    }
+    let call = FileCall::of(shared, wanted.username.as_deref().filter(|name| !name.is_empty()))?;
+    let destination = call.absolute(&wanted.destination);
+    let sources: Vec<PathBuf> = wanted.source_paths.iter().map(|path| call.absolute(path)).collect();
+    if let Some(same) = sources.iter().find(|source| **source == destination) {
+        let message = format!("`{}` cannot be both source and destination", same.display());
+        return Err(Refusal::bad_request(message));
+    }
+    let place = destination.clone();
+    let work = move || Ok(join(&sources, &place));
+    let joined = call.act(work).await;
+    joined.map_err(|error| Refusal::io(&destination, &error))?.map_err(|(path, error)| Refusal::io(&path, &error))?;
+    Ok(json(StatusCode::OK, &Written::new(&destination)))
+}
+
+/// What went wrong, and with which path.
+type Fault = (PathBuf, io::Error);
+
+/// A file appears at `destination` whole, or not at all; only then the sources go.
+fn join(sources: &[PathBuf], destination: &Path) -> Result<(), Fault> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| (path, error)
+    };
+    let opened = sources.iter().map(|source| open::open_file(source).map_err(at(source)));
+    let opened = opened.collect::<Result<Vec<File>, Fault>>()?;
+    operations::make_parents(destination).map_err(at(destination))?;
+    let beside = beside(destination);
+    let filled = fill(&beside, opened).and_then(|()| std::fs::rename(&beside, destination));
+    if let Err(error) = filled {
+        // The first fault is the one to tell.
+        std::fs::remove_file(&beside).ok();
+        return Err((destination.to_owned(), error));
+    }
+    sources.iter().try_for_each(|source| std::fs::remove_file(source).map_err(at(source)))
+}
+
+fn fill(place: &Path, sources: Vec<File>) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let mut file = open::open(place, flags, Mode::from_raw_mode(0o666))?;
+    for mut source in sources {
+        io::copy(&mut source, &mut file)?;
+    }
+    Ok(())
+}
+
+fn beside(destination: &Path) -> PathBuf {
+    let mut name = destination.file_name().map(OsStrExt::as_bytes).unwrap_or_default().to_vec();
+    // Names are at most 255 bytes long.
+    name.truncate(200);
+    name.extend_from_slice(format!(".{:016x}.composing", crate::clock::ticks()).as_bytes());
+    destination.with_file_name(crate::paths::from_bytes(&name))
+}

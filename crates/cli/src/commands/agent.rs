@@ -1,0 +1,192 @@
+//! `sandboxer agent`: the process inside a sandbox, started by hand.
+
+use crate::config::home;
+use crate::error::{CommandResult, local_fault};
+use crate::ui::Output;
+use clap::{ArgGroup, Args};
+use sandboxer_agent::{AgentError, ENVD_VERSION, Listen, Options, Relay, Token};
+use sandboxer_types::{ErrorKind, Failure, Residue, TimeSpan};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A longer token file holds no token.
+const LONGEST_TOKEN: usize = 4096;
+/// How long a host's daemon stays that nobody needs.
+const DAEMON_PATIENCE: &str = "60s";
+
+/// What `agent` takes.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("way").args(["listen", "stdio", "relay", "envd_version"]))]
+pub(crate) struct AgentArguments {
+    /// Listen at a TCP address (HOST:PORT) or a unix socket (unix:PATH)
+    #[arg(long, value_name = "ADDR|unix:PATH", value_parser = parse_address)]
+    listen: Option<Listen>,
+    /// Serve one client on the standard input and output
+    #[arg(long)]
+    stdio: bool,
+    /// Pass the standard input and output on to the agent at this unix socket; start one that stays if none answers
+    #[arg(long, value_name = "SOCKET")]
+    relay: Option<PathBuf>,
+    /// Print this line before the relayed bytes
+    #[arg(long, value_name = "WORD", requires = "relay")]
+    mark: Option<String>,
+    /// Serve only clients that show the token in this file
+    #[arg(long, value_name = "FILE", conflicts_with = "relay")]
+    token_file: Option<PathBuf>,
+    /// Act as this user for requests that name none [default: you]
+    #[arg(long, value_name = "USER", conflicts_with = "relay")]
+    user: Option<String>,
+    /// Directory of commands that name none [default: the user's home]
+    #[arg(long, value_name = "DIR", conflicts_with = "relay")]
+    workdir: Option<PathBuf>,
+    /// End after so long without a client, a command and a lease
+    #[arg(long, value_name = "DURATION", conflicts_with = "relay")]
+    leave_when_idle: Option<TimeSpan>,
+    /// Print which version of E2B's envd it serves the API of
+    #[arg(long)]
+    envd_version: bool,
+    /// Serve the listening unix socket that is the standard input
+    #[arg(long, hide = true)]
+    inherited: bool,
+}
+
+fn parse_address(text: &str) -> Result<Listen, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return if path.is_empty() { Err("the path is missing".into()) } else { Ok(Listen::Unix(path.into())) };
+    }
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    let address = numeric.parse::<SocketAddr>();
+    address.map(Listen::Tcp).map_err(|_| "write an address as `127.0.0.1:49983`, a socket as `unix:PATH`".into())
+}
+
+/// Runs it, until it is ended or its client goes.
+pub(crate) fn agent(arguments: AgentArguments, output: &Output) -> CommandResult<ExitCode> {
+    if arguments.envd_version {
+        return Ok(output.data(&ENVD_VERSION, || ENVD_VERSION.to_owned()));
+    }
+    if let Some(socket) = arguments.relay {
+        let relay = Relay { socket, mark: arguments.mark, daemon: daemon()? };
+        sandboxer_agent::relay(&relay).map_err(|error| failure(&error))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = options(arguments)?;
+    let guarded = options.token.is_some();
+    let user = options.default_user.clone();
+    let announce = |address: &str| {
+        output.note(&format!("listening on {address}"));
+        if address.starts_with("unix:") || guarded {
+            return;
+        }
+        output.note(&format!(
+            "everyone on this machine can run commands as `{user}` by it; `--token-file` prevents that"
+        ));
+    };
+    sandboxer_agent::run(options, announce).map_err(|error| failure(&error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn options(arguments: AgentArguments) -> CommandResult<Options> {
+    let listen = match arguments.listen {
+        Some(listen) => listen,
+        None if arguments.stdio => Listen::Stdio,
+        None if arguments.inherited => Listen::InheritedFd(0),
+        None => {
+            return Err(Failure::invalid_input("it was not said where the agent should listen")
+                .with_hint("say `--listen 127.0.0.1:49983`, `--listen unix:PATH`, `--stdio` or `--relay SOCKET`")
+                .into());
+        }
+    };
+    let token = arguments.token_file.as_deref().map(read_token).transpose()?;
+    if let Listen::Tcp(address) = &listen
+        && !address.ip().is_loopback()
+        && token.is_none()
+    {
+        let message = format!("`{address}` can be reached from other machines, and no token is asked for");
+        return Err(Failure::invalid_input(message)
+            .with_hint("give a token by `--token-file`, or listen on 127.0.0.1")
+            .into());
+    }
+    let mut options = Options::new(listen, arguments.user.unwrap_or_else(sandboxer_agent::own_user));
+    options.token = token;
+    options.workdir = arguments.workdir;
+    options.leave_when_idle = arguments.leave_when_idle.map(TimeSpan::as_duration);
+    options.default_home = home().ok();
+    // On a machine of one's own, `sudo` works as ever.
+    options.no_new_privileges = false;
+    Ok(options)
+}
+
+/// The file's first line. Its content shows in no message.
+fn read_token(path: &Path) -> CommandResult<Token> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| local_fault(format!("read the token file `{}`", path.display()), &error))?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    let usable = line.len() <= LONGEST_TOKEN && line.bytes().all(|byte| byte.is_ascii_graphic());
+    Token::new(line).filter(|_| usable).ok_or_else(|| {
+        Failure::invalid_input(format!("`{}` holds no token", path.display()))
+            .with_hint("its first line should be the token: visible ASCII characters, without a space")
+            .into()
+    })
+}
+
+/// How a relay starts the daemon: this very program.
+fn daemon() -> CommandResult<Vec<String>> {
+    let program = std::env::current_exe().map_err(|error| local_fault("tell where this program is", &error))?;
+    let program = program.into_os_string().into_string().map_err(|program| {
+        let message = format!("this program's path `{}` is not UTF-8", Path::new(&program).display());
+        Failure::new(ErrorKind::Unsupported, message).with_residue(Residue::None)
+    })?;
+    let words = ["agent", "--inherited", "--leave-when-idle", DAEMON_PATIENCE];
+    Ok(std::iter::once(program).chain(words.map(str::to_owned)).collect())
+}
+
+fn failure(error: &AgentError) -> Failure {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    match (error, source) {
+        (AgentError::OthersFolder { .. } | AgentError::NotASocket { .. }, _) | (_, None) => {
+            Failure::new(ErrorKind::Precondition, error.to_string()).with_residue(Residue::None)
+        }
+        (_, Some(source)) if source.kind() == std::io::ErrorKind::AddrInUse => {
+            Failure::new(ErrorKind::Conflict, error.to_string())
+                .with_residue(Residue::None)
+                .caused_by(source)
+                .with_hint("another program listens there: end it, or choose another address")
+        }
+        (_, Some(source)) => {
+            Failure::new(ErrorKind::Internal, error.to_string()).with_residue(Residue::None).caused_by(source)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(parse_address("localhost:80"), Ok(Listen::Tcp("127.0.0.1:80".parse().unwrap())));
+        assert_eq!(parse_address("[::1]:80"), Ok(Listen::Tcp("[::1]:80".parse().unwrap())));
+        assert_eq!(parse_address("unix:a.sock"), Ok(Listen::Unix("a.sock".into())));
+        for wrong in ["", "unix:", "80", "localhost", "example.org:80", "/a.sock"] {
+            assert!(parse_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_one_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let reads = |content: &str| {
+            std::fs::write(&path, content).unwrap();
+            read_token(&path).is_ok()
+        };
+        assert!(reads("secret\n") && reads("secret"));
+        for wrong in ["", "\n", "two words", "umlaut-\u{fc}", &"x".repeat(5000)] {
+            assert!(!reads(wrong), "{wrong}");
+        }
+    }
+}
