@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers, on their terminals")]
 
 mod codegen;
+mod e2b;
 mod setup;
 mod shell;
 mod test;
