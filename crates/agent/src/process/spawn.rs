@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::fchown;
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Gid, Uid};
 use sandboxer_envd::process::{ProcessConfig, pty};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
@@ -90,7 +92,7 @@ pub(super) async fn start(
     let plan = Plan::new(&start.config, &start.user, identity.clone(), terminal, &common)?;
     let ends = match start.terminal {
         Some(size) => terminal_ends(&shared, identity, size).await.map_err(system("open a terminal"))?,
-        None => pipe_ends(&shared, start.stdin).map_err(system("open pipes"))?,
+        None => pipe_ends(&shared, identity.as_ref(), start.stdin).map_err(system("open pipes"))?,
     };
     let (report, failures) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from).map_err(system("open pipes"))?;
     let pid = child::fork(&plan, &ends.child, &failures).map_err(system("fork"))?;
@@ -123,12 +125,12 @@ pub(super) async fn start(
     Ok((command, events))
 }
 
-fn pipe_ends(shared: &Shared, stdin: bool) -> io::Result<Ends> {
-    let (stdout_reader, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (stderr_reader, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+fn pipe_ends(shared: &Shared, identity: Option<&Identity>, stdin: bool) -> io::Result<Ends> {
+    let (stdout_reader, stdout) = own_pipe(identity)?;
+    let (stderr_reader, stderr) = own_pipe(identity)?;
     let (stdin, input) = match (stdin, shared.processes.null()) {
         (true, _) => {
-            let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+            let (reader, writer) = own_pipe(identity)?;
             (reader, Input::Pipe(Mutex::new(Some(pipe::Sender::from_owned_fd(writer)?))))
         }
         (false, Some(null)) => (null.try_clone_to_owned()?, Input::None),
@@ -139,6 +141,15 @@ fn pipe_ends(shared: &Shared, stdin: bool) -> io::Result<Ends> {
         .into_iter()
         .map(|(source, reader)| Ok(Output { source, reader: Reader::Pipe(pipe::Receiver::from_owned_fd(reader)?) }));
     Ok(Ends { child: Streams { stdin, stdout, stderr }, input, outputs: outputs.collect::<io::Result<_>>()? })
+}
+
+/// A pipe that belongs to the command's user, who may then open it again by `/dev/stdout` and its like.
+fn own_pipe(identity: Option<&Identity>) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    if let Some(Identity { uid, gid, .. }) = identity {
+        fchown(&writer, Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)))?;
+    }
+    Ok((reader, writer))
 }
 
 async fn terminal_ends(shared: &Shared, identity: Option<Identity>, size: pty::Size) -> io::Result<Ends> {

@@ -271,3 +271,16 @@ fn both_codecs_are_spoken() {
     assert!(answer.head.contains("application/connect+proto"));
     assert!(answer.body.ends_with(b"\x02\x00\x00\x00\x02{}"), "{answer:?}");
 }
+
+#[test]
+fn every_user_may_open_the_standard_streams_again() {
+    let agent = Agent::start();
+    let user = if crate::support::is_root() { "nobody".to_owned() } else { own_name() };
+    let script = "cat /dev/stdin > /dev/stdout; echo error > /dev/stderr";
+    let frames = start(&agent, &authorization(&user), &format!("echo input | ({script})")).frames();
+    let said = |stream: &str| {
+        let pieces = frames.iter().filter_map(|(_, frame)| frame["event"]["data"][stream].as_str());
+        pieces.map(|piece| String::from_utf8(STANDARD.decode(piece).unwrap()).unwrap()).collect::<String>()
+    };
+    assert_eq!((said("stdout").as_str(), said("stderr").as_str()), ("input\n", "error\n"), "{frames:?}");
+}
