@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
+
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sandboxer_reach::{
@@ -226,4 +228,29 @@ async fn where_nobody_listens_the_place_is_named() {
     let fault = AgentSession::connect(&socket, SessionOptions::default()).await.map(drop).unwrap_err();
     assert_eq!(fault.kind(), ReachErrorKind::Unreachable);
     assert!(fault.to_string().contains("none.sock"), "{fault}");
+}
+
+/// Places a lease as any client could.
+fn set_lease(agent: &Agent, message: &str) {
+    let head = "POST /sandboxer.agent.v1.Agent/SetLease HTTP/1.1\r\nhost: agent\r\nconnection: close";
+    let mut stream = std::os::unix::net::UnixStream::connect(agent.socket()).unwrap();
+    let length = message.len();
+    let kind = "content-type: application/json";
+    write!(stream, "{head}\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{message}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn commands_of_a_session_under_a_lease_end_with_it() {
+    let agent = Agent::start();
+    set_lease(&agent, r#"{"name": "a lease", "ttlMs": 60000}"#);
+    let options = SessionOptions { token: None, lease: Some("a lease".to_owned()) };
+    let session = AgentSession::connect(&UnixSocket(agent.socket()), options).await.unwrap();
+    let mut under = session.exec(ExecRequest::new(["sleep", "1000"])).await.unwrap();
+    let beside = agent.session().await.exec(ExecRequest::new(["sleep", "1000"])).await.unwrap();
+    set_lease(&agent, r#"{"name": "a lease", "ttlMs": 100}"#);
+    assert_eq!(under.wait().await.unwrap().shell_code(), 137);
+    beside.input().signal(15).await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::error::CommandResult;
+use futures::future::LocalBoxFuture;
 use sandboxer_broker::reach_failure;
 use sandboxer_reach::{ExecEvent, Execution, ExitStatus, InputHandle, ProcessSelector, ReachError, ReachErrorKind};
 use sandboxer_types::{ErrorKind, Failure, SandboxId};
@@ -19,15 +20,22 @@ pub(super) struct Joined<'a> {
     sandbox_id: SandboxId,
     execution: Execution,
     input: watch::Sender<InputHandle>,
-    /// Why the connection has to be made again.
-    broken: Option<ReachError>,
+    /// The connection being made again. Kept here, so that a key that is pressed meanwhile does not begin it anew.
+    mending: Option<LocalBoxFuture<'a, CommandResult<Mended>>>,
+    /// How often it was tried since the command last said something.
+    attempts: u32,
+}
+
+/// A connection that was made again.
+struct Mended {
+    execution: Execution,
     attempts: u32,
 }
 
 impl<'a> Joined<'a> {
     pub(super) fn new(session: &'a Session<'a>, sandbox_id: SandboxId, execution: Execution) -> Self {
         let input = watch::Sender::new(execution.input());
-        Self { session, sandbox_id, execution, input, broken: None, attempts: 0 }
+        Self { session, sandbox_id, execution, input, mending: None, attempts: 0 }
     }
 
     /// Its input, as the present connection has it.
@@ -49,7 +57,7 @@ impl<'a> Joined<'a> {
         loop {
             self.mend().await?;
             match self.execution.next_event().await {
-                Err(error) if error.kind() == ReachErrorKind::Unreachable => self.broken = Some(error),
+                Err(error) if error.kind() == ReachErrorKind::Unreachable => self.broke(error),
                 Err(error) => return Err(error.into()),
                 Ok(event) => {
                     self.attempts = 0;
@@ -64,42 +72,56 @@ impl<'a> Joined<'a> {
         loop {
             self.mend().await?;
             match self.execution.wait().await {
-                Err(error) if error.kind() == ReachErrorKind::Unreachable => self.broken = Some(error),
+                Err(error) if error.kind() == ReachErrorKind::Unreachable => self.broke(error),
                 other => return Ok(other?),
             }
         }
     }
 
-    /// Makes a broken connection again. May be dropped at any time, and called again.
-    async fn mend(&mut self) -> CommandResult<()> {
-        while let Some(broken) = &self.broken {
-            if self.attempts == MOST_ATTEMPTS {
-                return Err(reach_failure(broken).into());
-            }
-            let pause = FIRST_PAUSE * 2_u32.pow(self.attempts);
-            self.attempts += 1;
-            tokio::time::sleep(pause).await;
-            let entrance = match self.session.control().enter(&self.sandbox_id).await {
-                Ok(entrance) => entrance,
-                Err(failure) if failure.kind == ErrorKind::Unavailable => continue,
-                Err(failure) => return Err(because(broken, failure).into()),
-            };
-            let process = ProcessSelector::Pid(self.execution.pid());
-            match entrance.session.attach(&process, Some(self.execution.offset())).await {
-                Ok(execution) => self.go_on(execution),
-                Err(error) if error.kind() == ReachErrorKind::Unreachable => {}
-                Err(error) => return Err(because(broken, reach_failure(&error)).into()),
-            }
-        }
-        Ok(())
+    fn broke(&mut self, broken: ReachError) {
+        let (pid, offset) = (self.execution.pid(), self.execution.offset());
+        let mending = mend(self.session, self.sandbox_id.clone(), pid, offset, broken, self.attempts);
+        self.mending = Some(Box::pin(mending));
     }
 
-    fn go_on(&mut self, execution: Execution) {
+    /// Waits until the connection stands again. May be dropped at any time, and called again.
+    async fn mend(&mut self) -> CommandResult<()> {
+        let Some(mending) = &mut self.mending else { return Ok(()) };
+        let mended = mending.await;
+        self.mending = None;
+        let Mended { execution, attempts } = mended?;
         tracing::debug!(offset = execution.offset(), "the connection was made again");
         self.input.send_replace(execution.input());
         self.execution = execution;
-        self.broken = None;
+        self.attempts = attempts;
+        Ok(())
     }
+}
+
+/// Makes a connection again that was broken, to a command of which everything before `offset` is known.
+async fn mend(
+    session: &Session<'_>,
+    sandbox_id: SandboxId,
+    pid: u32,
+    offset: u64,
+    broken: ReachError,
+    mut attempts: u32,
+) -> CommandResult<Mended> {
+    while attempts < MOST_ATTEMPTS {
+        tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(attempts)).await;
+        attempts += 1;
+        let entrance = match session.control().enter(&sandbox_id).await {
+            Ok(entrance) => entrance,
+            Err(failure) if failure.kind == ErrorKind::Unavailable => continue,
+            Err(failure) => return Err(because(&broken, failure).into()),
+        };
+        match entrance.session.attach(&ProcessSelector::Pid(pid), Some(offset)).await {
+            Ok(execution) => return Ok(Mended { execution, attempts }),
+            Err(error) if error.kind() == ReachErrorKind::Unreachable => {}
+            Err(error) => return Err(because(&broken, reach_failure(&error)).into()),
+        }
+    }
+    Err(broken.into())
 }
 
 /// That the connection broke, and why it cannot be made again.

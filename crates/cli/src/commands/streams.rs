@@ -49,13 +49,12 @@ pub(super) async fn follow(
     let mut signals = session.interrupts.take();
     let feeding = wants_input.then(|| tokio::spawn(feed(read_stdin(), joined.inputs())));
     let outcome = loop {
-        let input = joined.input();
         tokio::select! {
             event = joined.next_event() => match event? {
                 Some(event) => pass_on(session.output, &event)?,
                 None => break joined.wait().await,
             },
-            Some(number) = signals.recv() => match input.signal(number).await {
+            Some(number) = signals.recv() => match joined.input().signal(number).await {
                 Ok(()) => {}
                 // It ended at the same moment.
                 Err(error) if error.kind() == ReachErrorKind::NotFound => {}

@@ -95,17 +95,16 @@ pub(super) async fn follow(
     let mut resized = signal(SignalKind::window_change()).map_err(|error| local_fault("listen for signals", &error))?;
     let mut signals = session.interrupts.take();
     let status = loop {
-        let input = joined.input();
         tokio::select! {
             event = joined.next_event() => match event? {
                 Some(event) => streams::pass_on(session.output, &event)?,
                 None => break joined.wait().await?,
             },
-            Some(bytes) = keys.recv() => not_now(input.write(bytes).await)?,
+            Some(bytes) = keys.recv() => not_now(joined.input().write(bytes).await)?,
             _ = resized.recv() => if let Some(size) = window_size() {
-                not_now(input.resize(size).await)?;
+                not_now(joined.input().resize(size).await)?;
             },
-            Some(number) = signals.recv() => not_now(input.signal(number).await)?,
+            Some(number) = signals.recv() => not_now(joined.input().signal(number).await)?,
         }
     };
     drop(raw);

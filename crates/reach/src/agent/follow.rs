@@ -32,7 +32,7 @@ impl FollowEvents {
         from: Option<u64>,
         only_kept: bool,
     ) -> Result<Self, ReachError> {
-        let request = FollowRequest { process: own_selector(process).into(), from, only_kept };
+        let request = FollowRequest { process: own_selector(process).into(), from, only_kept, may_lose: false };
         let stream = agent.follow(request).await.map_err(|error| transport.failed(error))?;
         let began = Began { pid: 0, offset: 0, terminal: false };
         let mut events = Self { stream, transport, began, next: 0, ending: None };

@@ -1,6 +1,6 @@
 //! Commands that outlive whoever started them.
 
-use crate::support::{Cable, House, Running, Sandbox, Terminal, Who};
+use crate::support::{Cable, House, Running, Sandbox, Terminal, Who, until};
 use rustix::process::Signal;
 
 /// Starts a script inside that goes on by itself; gives its name.
@@ -181,5 +181,23 @@ pub(crate) fn a_detached_terminal_is_taken_up_again(who: Who) {
     terminal.shows("33 101\r\nready\r\n");
     terminal.types("exit 6\n");
     terminal.ends_with(6);
+    sandbox.remove();
+}
+
+pub(crate) fn a_shell_survives_a_broken_connection(who: Who) {
+    let house = House::new(who);
+    let sandbox = Sandbox::create(&house, "local");
+    let cable = Cable::lay(&sandbox.socket());
+    let mut terminal = Terminal::start(&house, &["shell", &sandbox.id], 33, 101);
+    terminal.types("kept=sec''ret; echo rea''dy\n");
+    terminal.shows("ready\r\n");
+    cable.cut();
+    // What is typed while there is no connection is lost.
+    until("it goes on", || {
+        terminal.types("echo still $kept\n");
+        terminal.screen().contains("still secret").then_some(())
+    });
+    terminal.types("exit 4\n");
+    terminal.ends_with(4);
     sandbox.remove();
 }

@@ -29,6 +29,7 @@ macro_rules! lifecycle_tests {
             a_log_is_followed_to_the_end_of_the_sandbox
             lost_output_is_said
             a_detached_terminal_is_taken_up_again
+            a_shell_survives_a_broken_connection
         }
         crate::lifecycle::one_test_each! { $who, forwarding:
             a_port_is_forwarded_until_the_sandbox_ends
