@@ -17,7 +17,7 @@ use sandboxer_envd::connectrpc::{
 
 use crate::files::{self, FileCall, operations};
 use crate::paths::from_bytes;
-use crate::process::{keepalive, own};
+use crate::process::{keepalive, linger, own};
 use crate::shared::Shared;
 use crate::{leases, ports};
 
@@ -57,7 +57,8 @@ impl Agent for OwnService {
         ctx: RequestContext,
         request: ServiceRequest<'_, FollowRequest>,
     ) -> ServiceResult<ServiceStream<FollowResponse>> {
-        let followed = own::follow(&self.0.processes, &request.to_owned_message(), keepalive(ctx.headers()))?;
+        let pace = own::Pace { keepalive: keepalive(ctx.headers()), linger: linger(ctx.headers()) };
+        let followed = own::follow(&self.0.processes, &request.to_owned_message(), &pace)?;
         Response::stream_ok(followed)
     }
 

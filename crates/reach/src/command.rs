@@ -1,7 +1,7 @@
 //! Commands of a sandbox, as others see them.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::ExitStatus;
 
@@ -12,6 +12,19 @@ pub enum ProcessSelector {
     Pid(u32),
     /// By its tag; the latest of that tag.
     Tag(String),
+}
+
+/// How somebody who attaches to a command keeps up with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// The command waits while its output is not read; and, when the connection breaks, for so long (at most a minute)
+    /// before it says more than the sandbox keeps.
+    Held {
+        /// How long.
+        linger: Duration,
+    },
+    /// The command never waits: what is not read in time is told as a gap.
+    Free,
 }
 
 /// Whom a signal reaches.

@@ -29,6 +29,9 @@ pub struct ExecRequest {
     pub tag: Option<String>,
     /// After this time the sandbox kills the command's process group, whether or not anyone is connected.
     pub timeout: Option<Duration>,
+    /// When the connection breaks, the command waits for so long before it says more than the sandbox keeps, so that
+    /// [`Session::attach`](crate::Session::attach) goes on without a loss. At most a minute.
+    pub linger: Option<Duration>,
 }
 
 impl ExecRequest {

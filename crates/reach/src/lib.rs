@@ -34,7 +34,7 @@ mod session;
 mod watch;
 
 pub use agent::AgentSession;
-pub use command::{CommandInfo, Ending, ProcessSelector, SignalScope};
+pub use command::{CommandInfo, Ending, Pace, ProcessSelector, SignalScope};
 pub use connect::{ByteStream, Connector, ProcessStream, Tcp, UnixSocket};
 pub use content::{Content, Extent, WriteOptions};
 pub use entry::{Entry, EntryKind};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use crate::{
-    ByteStream, CommandInfo, Content, Entry, ExecEvent, ExecRequest, Execution, ExitStatus, Extent, Port,
+    ByteStream, CommandInfo, Content, Entry, ExecEvent, ExecRequest, Execution, ExitStatus, Extent, Pace, Port,
     ProcessSelector, ReachError, SignalScope, Target, WatchEvent, WriteOptions,
 };
 
@@ -30,7 +30,7 @@ pub trait Session: Send + Sync + fmt::Debug {
 
     /// Follows a command, whether it still runs or ended a while ago: its output from the offset `from` on, counted in
     /// bytes over all its output in the order in which it came, as far as it is kept; from now on when absent.
-    async fn attach(&self, process: &ProcessSelector, from: Option<u64>) -> Result<Execution, ReachError>;
+    async fn attach(&self, process: &ProcessSelector, from: Option<u64>, pace: Pace) -> Result<Execution, ReachError>;
 
     /// What is kept of a command's output from an offset on, without waiting for more.
     async fn kept_output(&self, process: &ProcessSelector, from: u64) -> Result<Events<ExecEvent>, ReachError>;

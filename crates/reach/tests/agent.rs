@@ -11,7 +11,7 @@ use sandboxer_reach::{
     AccessToken, AgentSession, ExecRequest, ExitStatus, ProcessSelector, ReachErrorKind, Session, SessionOptions, Tcp,
     UnixSocket, WriteOptions,
 };
-use support::{Agent, ended, is_root, pattern, run, shell, watch};
+use support::{Agent, HELD, ended, is_root, pattern, run, shell, watch};
 
 async fn session() -> (Agent, AgentSession) {
     let agent = Agent::start();
@@ -138,7 +138,7 @@ async fn a_connection_lasts_for_thousands_of_ends() {
     for _ in 0..3 {
         let execution = session.exec(ExecRequest { stdin: true, ..ExecRequest::new(["cat"]) }).await.unwrap();
         let process = ProcessSelector::Pid(execution.pid());
-        let followers = (0..700).map(|_| session.attach(&process, None));
+        let followers = (0..700).map(|_| session.attach(&process, None, HELD));
         let followers = futures::future::try_join_all(followers).await.unwrap();
         execution.input().close_stdin().await.unwrap();
         let ends = followers.into_iter().map(|mut follower| async move { follower.wait().await.unwrap() });

@@ -17,6 +17,9 @@ use super::status::Exit;
 /// How often a follower without output hears that the connection still stands, unless it asks otherwise.
 const KEEPALIVE: Duration = Duration::from_secs(90);
 
+/// Nobody's absence may hold a command back for longer.
+const LONGEST_LINGER: Duration = Duration::from_secs(60);
+
 /// What one follower wants.
 pub(super) struct Following {
     pub(super) pid: u32,
@@ -30,6 +33,12 @@ pub(super) struct Following {
 pub(crate) fn keepalive(headers: &HeaderMap) -> Duration {
     let wanted = headers.get("keepalive-ping-interval").and_then(|value| value.to_str().ok()?.parse().ok());
     wanted.filter(|seconds| *seconds > 0).map_or(KEEPALIVE, Duration::from_secs)
+}
+
+/// How long a command waits for whoever asks so, when the connection breaks; in milliseconds, a minute at most.
+pub(crate) fn linger(headers: &HeaderMap) -> Option<Duration> {
+    let wanted = headers.get("sandboxer-linger")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_millis(wanted).min(LONGEST_LINGER))
 }
 
 enum State {

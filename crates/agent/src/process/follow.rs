@@ -11,7 +11,7 @@ use sandboxer_envd::connectrpc::ConnectError;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::command::Command;
+use super::command::SharedCommand;
 use super::hub::{BeyondEnd, End, Event, Source};
 use super::kept::Piece;
 use super::status::Exit;
@@ -22,54 +22,106 @@ pub(super) struct Wanted {
     pub(super) from: Option<u64>,
     /// Only what is there already.
     pub(super) only_kept: bool,
+    /// Whether output may be lost rather than the command be held back.
+    pub(super) may_lose: bool,
     pub(super) keepalive: Duration,
 }
 
 /// What is still to be told.
 struct Telling {
     before: VecDeque<Wire>,
-    events: Option<mpsc::Receiver<Event>>,
+    later: Later,
     keepalive: Duration,
+}
+
+/// Where what comes later is heard.
+enum Later {
+    /// From the command, which waits for us.
+    Held(mpsc::Receiver<Event>),
+    /// From what is kept, if it still is.
+    Read { command: SharedCommand, offset: u64 },
+    /// Nothing more is told.
+    Over,
 }
 
 /// All that is told to one follower.
 pub(super) fn follow(
-    command: &Command,
+    command: SharedCommand,
     wanted: &Wanted,
 ) -> Result<impl Stream<Item = Result<FollowResponse, ConnectError>> + Send + use<>, BeyondEnd> {
     let replay = command.hub.replay(wanted.from)?;
     let started = Started { pid: command.pid, offset: replay.start, terminal: command.input.terminal().is_some() };
-    let lost = wanted.from.filter(|from| *from < replay.start).map(|from| Gap { from, to: replay.start });
     let mut before = VecDeque::from([Wire::Started(Box::new(started))]);
-    before.extend(lost.map(|gap| Wire::Gap(Box::new(gap))));
+    before.extend(gap(wanted.from.unwrap_or(replay.start), replay.start));
+    let offset = replay.pieces.last().map_or(replay.start, end_of);
     before.extend(replay.pieces.into_iter().map(output));
-    let events = (!wanted.only_kept).then_some(replay.events);
-    let telling = Telling { before, events, keepalive: wanted.keepalive };
+    let later = match (wanted.only_kept, wanted.may_lose) {
+        (true, _) => Later::Over,
+        (false, true) => Later::Read { command, offset },
+        (false, false) => Later::Held(replay.events),
+    };
+    let telling = Telling { before, later, keepalive: wanted.keepalive };
     Ok(futures::stream::unfold(telling, |mut telling| async move {
         let event = telling.next().await?;
         Some((event.map(|event| FollowResponse { event: Some(event) }), telling))
     }))
 }
 
+fn gap(from: u64, to: u64) -> Option<Wire> {
+    (from < to).then(|| Wire::Gap(Box::new(Gap { from, to })))
+}
+
+fn end_of(piece: &Piece) -> u64 {
+    piece.offset + piece.bytes.len() as u64
+}
+
 impl Telling {
     async fn next(&mut self) -> Option<Result<Wire, ConnectError>> {
-        if let Some(event) = self.before.pop_front() {
-            return Some(Ok(event));
+        loop {
+            if let Some(event) = self.before.pop_front() {
+                return Some(Ok(event));
+            }
+            if matches!(self.later, Later::Over) {
+                return None;
+            }
+            let silence = Instant::now() + self.keepalive;
+            match timeout_at(silence, self.later.hear(&mut self.before)).await {
+                Err(_) => return Some(Ok(Wire::KeepAlive(Box::new(KeepAlive {})))),
+                Ok(Err(error)) => {
+                    self.later = Later::Over;
+                    return Some(Err(error));
+                }
+                Ok(Ok(())) => {}
+            }
         }
-        let events = self.events.as_mut()?;
-        let event = match timeout_at(Instant::now() + self.keepalive, events.recv()).await {
-            Err(_) => Ok(Wire::KeepAlive(Box::new(KeepAlive {}))),
-            Ok(Some(Event::Data(piece))) => Ok(output(piece)),
-            Ok(Some(Event::End(end))) => {
-                self.events = None;
-                Ok(Wire::Exit(Box::new(exit(end))))
+    }
+}
+
+impl Later {
+    /// Waits for more, and adds it to what is to be told. Cancelling it loses nothing.
+    async fn hear(&mut self, told: &mut VecDeque<Wire>) -> Result<(), ConnectError> {
+        match self {
+            Self::Over => {}
+            Self::Held(events) => match events.recv().await {
+                Some(Event::Data(piece)) => told.push_back(output(piece)),
+                Some(Event::End(end)) => {
+                    told.push_back(Wire::Exit(Box::new(exit(end))));
+                    *self = Self::Over;
+                }
+                None => return Err(ConnectError::unavailable("the agent is ending")),
+            },
+            Self::Read { command, offset } => {
+                let found = command.hub.read(*offset).await;
+                told.extend(gap(*offset, found.start));
+                *offset = found.pieces.last().map_or(found.start, end_of);
+                told.extend(found.pieces.into_iter().map(output));
+                if let Some(end) = found.end {
+                    told.push_back(Wire::Exit(Box::new(exit(end))));
+                    *self = Self::Over;
+                }
             }
-            Ok(None) => {
-                self.events = None;
-                Err(ConnectError::unavailable("the agent is ending"))
-            }
-        };
-        Some(event)
+        }
+        Ok(())
     }
 }
 

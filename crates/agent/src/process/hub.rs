@@ -1,10 +1,12 @@
 //! Who follows a command.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, timeout_at};
 
 use super::kept::{Kept, Memory, Piece};
 use super::status::Exit;
@@ -39,12 +41,18 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Hub {
     state: Mutex<State>,
+    /// Wakes those who read what is kept.
+    changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     kept: Kept,
     phase: Phase,
+    /// How long the command waits for a follower whose connection broke.
+    linger: Option<Duration>,
+    /// When the last one was lost, as long as it may come back.
+    lost: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -65,6 +73,15 @@ pub(super) struct Replay {
     pub(super) events: mpsc::Receiver<Event>,
 }
 
+/// What a reader finds.
+pub(super) struct Found {
+    /// Where that begins.
+    pub(super) start: u64,
+    pub(super) pieces: Vec<Piece>,
+    /// How the command ended, if nothing more will come.
+    pub(super) end: Option<End>,
+}
+
 /// An offset that the output has not come to yet.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the output has {end} bytes so far, and was asked for from byte {from}")]
@@ -75,12 +92,21 @@ pub(super) struct BeyondEnd {
 
 impl Hub {
     pub(super) fn new(memory: Memory) -> Self {
-        Self { state: Mutex::new(State { kept: Kept::new(memory), phase: Phase::Running(Vec::new()) }) }
+        let state = State { kept: Kept::new(memory), phase: Phase::Running(Vec::new()), linger: None, lost: None };
+        Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Follows from now on.
     pub(super) fn follow(&self) -> mpsc::Receiver<Event> {
         self.state().phase.follow()
+    }
+
+    /// When its last follower is lost, the command waits for so long before it says more than is kept: who comes back in
+    /// time has lost nothing.
+    pub(super) fn linger(&self, span: Duration) {
+        let mut state = self.state();
+        state.kept.keep_what_is_under_way();
+        state.linger = Some(span);
     }
 
     /// Follows from that offset of the output on, or from now on.
@@ -92,11 +118,37 @@ impl Hub {
             return Err(BeyondEnd { from, end });
         }
         let (start, pieces) = (from.max(kept.start()), kept.from(from));
+        state.lost = None;
+        self.changed.notify_waiters();
         Ok(Replay { start, pieces, events: state.phase.follow() })
+    }
+
+    /// What is kept from that offset on, once there is any, or the command ended.
+    pub(super) async fn read(&self, from: u64) -> Found {
+        loop {
+            // Listens before it looks, so that no change falls between.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let found = self.found(from);
+            if !found.pieces.is_empty() || found.end.is_some() {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
+    fn found(&self, from: u64) -> Found {
+        let state = self.state();
+        let end = match state.phase {
+            Phase::Running(_) => None,
+            Phase::Ended(end) => Some(end),
+        };
+        Found { start: from.max(state.kept.start()), pieces: state.kept.from(from), end }
     }
 
     /// Keeps output and tells every follower, waiting for the slowest.
     pub(super) async fn publish(&self, source: Source, bytes: Bytes) {
+        self.room(bytes.len()).await;
         let (event, followers) = {
             let state = &mut *self.state();
             let Phase::Running(followers) = &state.phase else { return };
@@ -104,11 +156,23 @@ impl Hub {
             state.kept.push(source, &bytes);
             (Event::Data(Piece { offset, source, bytes }), followers.clone())
         };
+        self.changed.notify_waiters();
         let told = join_all(followers.iter().map(|follower| follower.send(event.clone()))).await;
-        if told.iter().any(Result::is_err)
-            && let Phase::Running(followers) = &mut self.state().phase
-        {
-            followers.retain(|follower| !follower.is_closed());
+        if told.iter().any(Result::is_err) {
+            self.state().leave_out_the_lost();
+        }
+    }
+
+    /// Waits until what comes can be kept, or until whoever was lost has had the time to come back.
+    async fn room(&self, length: usize) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let Some(until) = self.state().waits_until(length) else { return };
+            if timeout_at(until, changed).await.is_err() {
+                self.state().lost = None;
+                return;
+            }
         }
     }
 
@@ -119,6 +183,7 @@ impl Hub {
             state.kept.close();
             std::mem::replace(&mut state.phase, Phase::Ended(end))
         };
+        self.changed.notify_waiters();
         if let Phase::Running(followers) = phase {
             // Followers who left need not be told.
             join_all(followers.iter().map(|follower| follower.send(Event::End(end)))).await;
@@ -151,6 +216,22 @@ impl Hub {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn leave_out_the_lost(&mut self) {
+        let Phase::Running(followers) = &mut self.phase else { return };
+        followers.retain(|follower| !follower.is_closed());
+        if followers.is_empty() && self.linger.is_some() {
+            self.lost = Some(Instant::now());
+        }
+    }
+
+    /// Until when so much more must wait, if it must.
+    fn waits_until(&self, length: usize) -> Option<Instant> {
+        let until = self.lost? + self.linger?;
+        (!self.kept.has_room(length)).then_some(until)
     }
 }
 
@@ -221,6 +302,37 @@ mod tests {
         hub.forget();
         let forgotten = hub.replay(Some(0)).unwrap();
         assert_eq!((forgotten.start, forgotten.pieces), (4, vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_lost_follower_is_waited_for_when_more_would_be_forgotten() {
+        let hub = hub();
+        hub.linger(Duration::from_secs(1000));
+        drop(hub.follow());
+        let piece = Bytes::from(vec![0; 1 << 20]);
+        for _ in 0..3 {
+            hub.publish(Source::Stdout, piece.clone()).await;
+        }
+        {
+            let mut blocked = std::pin::pin!(hub.publish(Source::Stdout, piece.clone()));
+            assert!(futures::poll!(&mut blocked).is_pending());
+            let mut replay = hub.replay(Some(0)).unwrap();
+            assert_eq!((replay.start, replay.pieces.len()), (0, 48));
+            blocked.await;
+            assert!(matches!(replay.events.recv().await, Some(Event::Data(piece)) if piece.offset == 3 << 20));
+        }
+        assert_eq!(hub.extent().1, 4 << 20);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_come_back_holds_nobody_for_ever() {
+        let hub = hub();
+        hub.linger(Duration::from_millis(50));
+        drop(hub.follow());
+        for _ in 0..20 {
+            hub.publish(Source::Stdout, Bytes::from(vec![0; 1 << 20])).await;
+        }
+        assert_eq!(hub.extent().1, 20 << 20);
     }
 
     #[tokio::test]

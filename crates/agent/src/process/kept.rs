@@ -1,6 +1,7 @@
 //! What is kept of a command's output, for who comes later.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,6 +11,10 @@ use super::hub::Source;
 
 /// The most that is kept of one command.
 const MOST: usize = 256 * 1024;
+/// The same, where whoever follows wants to lose nothing when the connection breaks: more than can be under way.
+const MOST_UNDER_WAY: usize = 4 << 20;
+/// A message holds no more output than this, so that a connection that keeps breaking comes on nevertheless.
+const LARGEST_PIECE: usize = 64 * 1024;
 /// When all commands together keep more than this, each keeps no more than [`LITTLE`] of what it says from then on.
 const MOST_OF_ALL: usize = 16 << 20;
 const LITTLE: usize = 16 * 1024;
@@ -37,6 +42,7 @@ struct Run {
 #[derive(Debug)]
 pub(super) struct Kept {
     memory: Memory,
+    most: usize,
     counted: usize,
     bytes: VecDeque<u8>,
     runs: VecDeque<Run>,
@@ -54,7 +60,7 @@ pub(super) struct Piece {
 
 impl Kept {
     pub(super) fn new(memory: Memory) -> Self {
-        Self { memory, counted: 0, bytes: VecDeque::new(), runs: VecDeque::new(), end: 0 }
+        Self { memory, most: MOST, counted: 0, bytes: VecDeque::new(), runs: VecDeque::new(), end: 0 }
     }
 
     /// The offset of the first byte that is kept.
@@ -72,10 +78,24 @@ impl Kept {
         self.counted
     }
 
+    /// Keeps as much as can be under way to a follower.
+    pub(super) fn keep_what_is_under_way(&mut self) {
+        self.most = MOST_UNDER_WAY;
+    }
+
+    /// Whether so much more can be added without forgetting anything.
+    pub(super) fn has_room(&self, length: usize) -> bool {
+        self.cost() + RUN_COST + length <= self.allowed()
+    }
+
+    fn allowed(&self) -> usize {
+        if self.memory.used() > MOST_OF_ALL { LITTLE } else { self.most }
+    }
+
     /// Adds output, and forgets the oldest where there is too much.
     pub(super) fn push(&mut self, source: Source, bytes: &[u8]) {
         self.end += bytes.len() as u64;
-        let most = if self.memory.used() > MOST_OF_ALL { LITTLE } else { MOST };
+        let most = self.allowed();
         let bytes = &bytes[bytes.len().saturating_sub(most)..];
         self.forget(most - bytes.len());
         match self.runs.back_mut() {
@@ -115,19 +135,32 @@ impl Kept {
 
     /// What is kept from `offset` on.
     pub(super) fn from(&self, offset: u64) -> Vec<Piece> {
-        let mut place = self.start();
-        let mut rest = self.bytes.range(..);
+        let start = self.start();
+        let skipped = usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
+        let mut place = 0;
         let mut pieces = Vec::new();
         for run in &self.runs {
-            let bytes: Vec<u8> = rest.by_ref().take(run.length).copied().collect();
-            let skip = usize::try_from(offset.saturating_sub(place)).unwrap_or(usize::MAX).min(run.length);
-            if skip < run.length {
-                let bytes = Bytes::from(bytes).slice(skip..);
-                pieces.push(Piece { offset: place + skip as u64, source: run.source, bytes });
+            let end = place + run.length;
+            let mut from = place.max(skipped);
+            while from < end {
+                let to = end.min(from + LARGEST_PIECE);
+                pieces.push(Piece { offset: start + from as u64, source: run.source, bytes: self.copy(from..to) });
+                from = to;
             }
-            place += run.length as u64;
+            place = end;
         }
         pieces
+    }
+
+    /// Some of the bytes, by their places among those that are kept.
+    fn copy(&self, range: Range<usize>) -> Bytes {
+        let (first, second) = self.bytes.as_slices();
+        let within = |slice: &[u8], before: usize| {
+            let from = range.start.saturating_sub(before).min(slice.len());
+            from..range.end.saturating_sub(before).min(slice.len())
+        };
+        let (front, back) = (within(first, 0), within(second, first.len()));
+        [&first[front], &second[back]].concat().into()
     }
 
     fn cost(&self) -> usize {
@@ -174,6 +207,19 @@ mod tests {
     }
 
     #[test]
+    fn what_wraps_around_is_whole() {
+        let mut kept = kept();
+        let all: Vec<u8> = (0..2_000_000_u32).map(|number| (number % 251) as u8).collect();
+        for piece in all.chunks(777) {
+            kept.push(Source::Stdout, piece);
+        }
+        for offset in [kept.start(), kept.start() + 100_001, kept.end() - 1] {
+            let bytes: Vec<u8> = kept.from(offset).iter().flat_map(|piece| piece.bytes.to_vec()).collect();
+            assert!(bytes == all[usize::try_from(offset).unwrap()..], "{offset}");
+        }
+    }
+
+    #[test]
     fn the_oldest_is_forgotten_and_offsets_stay() {
         let mut kept = kept();
         for number in 0..10_000_u32 {
@@ -186,7 +232,8 @@ mod tests {
         kept.push(Source::Stderr, &vec![b'x'; 3 * MOST]);
         assert_eq!(kept.end(), 1_000_000 + 3 * MOST as u64);
         assert!(kept.cost() <= MOST + RUN_COST, "{}", kept.cost());
-        assert!(kept.from(0).iter().all(|piece| piece.source == Source::Stderr));
+        let all = kept.from(0);
+        assert!(all.iter().all(|piece| piece.source == Source::Stderr && piece.bytes.len() <= LARGEST_PIECE));
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod spawn;
 mod status;
 mod terminal;
 
-pub(crate) use events::keepalive;
+pub(crate) use events::{keepalive, linger};
 pub(crate) use limits::{Limits, raise_descriptors};
 pub(crate) use processes::{CommandSettings, Processes};
 pub(crate) use reaper::Reaper;

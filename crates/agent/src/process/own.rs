@@ -70,13 +70,25 @@ fn describe(command: &Command) -> agent::Command {
     }
 }
 
+/// What a follower's headers say.
+pub(crate) struct Pace {
+    /// How often it hears that the connection still stands.
+    pub(crate) keepalive: Duration,
+    /// How long the command waits for it when the connection breaks.
+    pub(crate) linger: Option<Duration>,
+}
+
 /// A command's output from an offset on.
 pub(crate) fn follow(
     processes: &Processes,
     request: &FollowRequest,
-    keepalive: Duration,
+    pace: &Pace,
 ) -> Result<impl Stream<Item = Result<FollowResponse, ConnectError>> + Send + use<>, ConnectError> {
     let command = find(processes, request.process.as_option())?;
-    let wanted = Wanted { from: request.from, only_kept: request.only_kept, keepalive };
-    follow::follow(&command, &wanted).map_err(|error| ConnectError::out_of_range(error.to_string()))
+    let (only_kept, may_lose) = (request.only_kept, request.may_lose);
+    if let Some(linger) = pace.linger.filter(|_| !only_kept && !may_lose) {
+        command.hub.linger(linger);
+    }
+    let wanted = Wanted { from: request.from, only_kept, may_lose, keepalive: pace.keepalive };
+    follow::follow(command, &wanted).map_err(|error| ConnectError::out_of_range(error.to_string()))
 }

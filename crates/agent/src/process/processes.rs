@@ -152,10 +152,12 @@ impl Processes {
         self.memory.clone()
     }
 
-    /// All commands that are known, by the order of their start as far as they run, before them those that ended.
+    /// All commands that are known, by the order of their start.
     pub(super) fn all(&self) -> Vec<SharedCommand> {
         let table = self.table();
-        table.ended.iter().chain(table.running.values()).cloned().collect()
+        let mut all: Vec<SharedCommand> = table.ended.iter().chain(table.running.values()).cloned().collect();
+        all.sort_by_key(|command| (command.started.seconds, command.started.nanos));
+        all
     }
 
     pub(super) fn running(&self) -> Vec<SharedCommand> {

@@ -16,7 +16,7 @@ use sandboxer_envd::process::{
 };
 
 use super::command::SharedCommand;
-use super::events::{Following, keepalive};
+use super::events::{Following, keepalive, linger};
 use super::faults::signal_fault;
 use super::processes::Selector;
 use super::reaper::Scope;
@@ -43,7 +43,8 @@ impl ProcessService {
         let terminal = request.pty.into_option().map(|pty| pty.size.into_option().unwrap_or_default());
         let stdin = request.stdin.unwrap_or(true);
         let deadline = ctx.deadline().map(Into::into);
-        Ok(Start { user, config, terminal, stdin, tag: request.tag, lease: self.lease(ctx)?, deadline })
+        let (lease, linger) = (self.lease(ctx)?, linger(ctx.headers()));
+        Ok(Start { user, config, terminal, stdin, tag: request.tag, lease, linger, deadline })
     }
 
     /// The lease under which a request comes.

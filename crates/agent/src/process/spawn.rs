@@ -36,6 +36,8 @@ pub(super) struct Start {
     pub(super) stdin: bool,
     pub(super) tag: Option<String>,
     pub(super) lease: Option<String>,
+    /// How long it waits for a follower whose connection broke.
+    pub(super) linger: Option<Duration>,
     pub(super) deadline: Option<Instant>,
 }
 
@@ -107,6 +109,9 @@ pub(super) async fn start(
     }
     let origin = Origin { pid, tag: start.tag, lease: start.lease, config: start.config };
     let command = Arc::new(Command::new(origin, ends.input, shared.processes.memory()));
+    if let Some(linger) = start.linger {
+        command.hub.linger(linger);
+    }
     let events = command.hub.follow();
     let key = shared.processes.add(Arc::clone(&command));
     let supervised = Arc::clone(&command);

@@ -76,3 +76,51 @@ fn commands_are_listed_with_what_they_said() {
     let waited = unary(&agent, "sandboxer.agent.v1.Agent/Wait", &json!({"process": {"tag": "t"}})).json();
     assert_eq!(waited, json!({"exit": {"code": 3}}));
 }
+
+#[test]
+fn a_follower_that_may_lose_holds_nobody_back() {
+    let agent = Agent::start();
+    let wait = r#"{"process":{"tag":"t"}}"#;
+    assert!(std::process::Command::new("mkfifo").arg(agent.path("go")).status().unwrap().success());
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| start(&agent, "read go < go; head -c 50000000 /dev/zero; echo end"));
+        // It asks and does not read, before the command says anything.
+        let unread = loop {
+            let stream = ask(&agent, &json!({"process": {"tag": "t"}, "from": 0, "mayLose": true}));
+            if let Some(stream) = stream {
+                break stream;
+            }
+        };
+        std::fs::write(agent.path("go"), "go\n").unwrap();
+        running.join().unwrap();
+        let ended = unary(&agent, "sandboxer.agent.v1.Agent/Wait", &serde_json::from_str(wait).unwrap());
+        assert_eq!(ended.json(), json!({"exit": {"code": 0}}));
+        let frames: Vec<Value> = crate::http::receive(unread).frames().into_iter().map(|(_, frame)| frame).collect();
+        let number = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
+        let lost: u64 = frames
+            .iter()
+            .filter_map(|frame| frame.get("gap"))
+            .map(|gap| number(&gap["to"]) - gap["from"].as_str().map_or(0, |from| from.parse().unwrap()))
+            .sum();
+        let (bytes, _) = output(&frames);
+        assert!(lost > 0 && bytes.ends_with(b"end\n"), "{lost}");
+        assert_eq!(lost + bytes.len() as u64, 50_000_004);
+        assert_eq!(frames[frames.len() - 2]["exit"], json!({"code": 0}));
+    });
+}
+
+/// A follower of which nothing is read yet; `None` while there is no such command.
+fn ask(agent: &Agent, message: &Value) -> Option<std::os::unix::net::UnixStream> {
+    use std::io::Write as _;
+    let listed = unary(agent, "sandboxer.agent.v1.Agent/ListCommands", &json!({})).json();
+    listed["commands"].as_array()?.first()?;
+    let mut stream = std::os::unix::net::UnixStream::connect(agent.socket()).unwrap();
+    let message = crate::http::framed(message);
+    let head = format!(
+        "POST /sandboxer.agent.v1.Agent/Follow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/connect+json\r\ncontent-length: {}\r\n\r\n",
+        message.len()
+    );
+    stream.write_all(&[head.as_bytes(), &message].concat()).unwrap();
+    Some(stream)
+}

@@ -1,11 +1,11 @@
 //! `sandboxer attach`: follow a command that runs already.
 
-use super::joined::Joined;
+use super::joined::{HELD, Joined};
 use super::{Session, naming, streams, terminal};
 use crate::error::{CommandError, CommandResult};
 use crate::ui::text::harmless;
 use clap::Args;
-use sandboxer_reach::{ReachError, ReachErrorKind};
+use sandboxer_reach::{Pace, ReachError, ReachErrorKind};
 use sandboxer_types::{ErrorKind, Failure, Residue, SandboxId};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ pub(crate) struct AttachArguments {
 /// Follows it, and ends with its status. Signals go to it.
 pub(crate) async fn attach(session: &Session<'_>, arguments: &AttachArguments) -> CommandResult<ExitCode> {
     let id = session.control().resolve(&arguments.id).await?;
-    let joined = join(session, &id, &arguments.command, arguments.from).await?;
+    let joined = join(session, &id, &arguments.command, arguments.from, HELD).await?;
     session.progress.clear();
     if joined.has_terminal() && arguments.interactive && std::io::stdin().is_terminal() {
         terminal::fit(&joined).await?;
@@ -44,11 +44,12 @@ pub(super) async fn join<'a>(
     id: &SandboxId,
     command: &str,
     from: u64,
+    pace: Pace,
 ) -> CommandResult<Joined<'a>> {
     let entrance = session.control().enter(id).await?;
-    let execution = entrance.session.attach(&naming::selector(command), Some(from)).await;
+    let execution = entrance.session.attach(&naming::selector(command), Some(from), pace).await;
     let execution = execution.map_err(|error| missing(error, id, command))?;
-    Ok(Joined::new(session, id.clone(), execution))
+    Ok(Joined::new(session, id.clone(), execution, pace))
 }
 
 /// Where to look for a command that is not there.

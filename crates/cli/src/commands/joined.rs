@@ -3,12 +3,18 @@
 use super::Session;
 use crate::error::CommandResult;
 use futures::future::LocalBoxFuture;
-use sandboxer_broker::reach_failure;
-use sandboxer_reach::{ExecEvent, Execution, ExitStatus, InputHandle, ProcessSelector, ReachError, ReachErrorKind};
+use sandboxer_broker::{Entrance, reach_failure};
+use sandboxer_reach::{
+    ExecEvent, ExecRequest, Execution, ExitStatus, InputHandle, Pace, ProcessSelector, ReachError, ReachErrorKind,
+};
 use sandboxer_types::{ErrorKind, Failure, SandboxId};
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// When a connection breaks, the command waits longer than all attempts take.
+const LINGER: Duration = Duration::from_secs(15);
+/// Whoever joins a command loses nothing of it.
+pub(super) const HELD: Pace = Pace::Held { linger: LINGER };
 /// So often in a row a broken connection is made again.
 const MOST_ATTEMPTS: u32 = 5;
 /// Before the first of them; each later one waits twice as long.
@@ -24,6 +30,8 @@ pub(super) struct Joined<'a> {
     mending: Option<LocalBoxFuture<'a, CommandResult<Mended>>>,
     /// How often it was tried since the command last said something.
     attempts: u32,
+    /// How the command is kept up with.
+    pace: Pace,
 }
 
 /// A connection that was made again.
@@ -33,9 +41,20 @@ struct Mended {
 }
 
 impl<'a> Joined<'a> {
-    pub(super) fn new(session: &'a Session<'a>, sandbox_id: SandboxId, execution: Execution) -> Self {
+    pub(super) fn new(session: &'a Session<'a>, sandbox_id: SandboxId, execution: Execution, pace: Pace) -> Self {
         let input = watch::Sender::new(execution.input());
-        Self { session, sandbox_id, execution, input, mending: None, attempts: 0 }
+        Self { session, sandbox_id, execution, input, mending: None, attempts: 0, pace }
+    }
+
+    /// Starts a command and joins it.
+    pub(super) async fn start(
+        session: &'a Session<'a>,
+        entrance: &Entrance,
+        mut request: ExecRequest,
+    ) -> Result<Self, ReachError> {
+        request.linger = Some(LINGER);
+        let execution = entrance.session.exec(request).await?;
+        Ok(Self::new(session, entrance.status.sandbox_id.clone(), execution, HELD))
     }
 
     /// Its input, as the present connection has it.
@@ -79,8 +98,8 @@ impl<'a> Joined<'a> {
     }
 
     fn broke(&mut self, broken: ReachError) {
-        let (pid, offset) = (self.execution.pid(), self.execution.offset());
-        let mending = mend(self.session, self.sandbox_id.clone(), pid, offset, broken, self.attempts);
+        let place = Place { pid: self.execution.pid(), offset: self.execution.offset(), pace: self.pace };
+        let mending = mend(self.session, self.sandbox_id.clone(), place, broken, self.attempts);
         self.mending = Some(Box::pin(mending));
     }
 
@@ -98,12 +117,19 @@ impl<'a> Joined<'a> {
     }
 }
 
-/// Makes a connection again that was broken, to a command of which everything before `offset` is known.
+/// Where a connection broke.
+struct Place {
+    pid: u32,
+    /// Everything before it is known.
+    offset: u64,
+    pace: Pace,
+}
+
+/// Makes a connection again that was broken.
 async fn mend(
     session: &Session<'_>,
     sandbox_id: SandboxId,
-    pid: u32,
-    offset: u64,
+    place: Place,
     broken: ReachError,
     mut attempts: u32,
 ) -> CommandResult<Mended> {
@@ -115,7 +141,7 @@ async fn mend(
             Err(failure) if failure.kind == ErrorKind::Unavailable => continue,
             Err(failure) => return Err(because(&broken, failure).into()),
         };
-        match entrance.session.attach(&ProcessSelector::Pid(pid), Some(offset)).await {
+        match entrance.session.attach(&ProcessSelector::Pid(place.pid), Some(place.offset), place.pace).await {
             Ok(execution) => return Ok(Mended { execution, attempts }),
             Err(error) if error.kind() == ReachErrorKind::Unreachable => {}
             Err(error) => return Err(because(&broken, reach_failure(&error)).into()),

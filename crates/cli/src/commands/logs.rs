@@ -6,6 +6,7 @@ use crate::ui::text::harmless;
 use clap::Args;
 use futures::TryStreamExt;
 use sandboxer_broker::store::EventFilter;
+use sandboxer_reach::Pace;
 use sandboxer_types::{Event, EventKind, SandboxId};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -85,7 +86,7 @@ async fn kept_output(session: &Session<'_>, id: &SandboxId, command: &str) -> Co
 
 /// Looks on; Ctrl-C ends the looking, not the command.
 async fn follow_command(session: &Session<'_>, id: &SandboxId, command: &str) -> CommandResult<ExitCode> {
-    let mut joined = attach::join(session, id, command, 0).await?;
+    let mut joined = attach::join(session, id, command, 0, Pace::Free).await?;
     loop {
         tokio::select! {
             event = joined.next_event() => match event? {

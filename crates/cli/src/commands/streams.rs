@@ -31,11 +31,8 @@ pub(crate) fn request(entrance: &Entrance, command: Vec<String>) -> ExecRequest 
 pub(crate) async fn run(session: &Session<'_>, entrance: &Entrance, request: ExecRequest) -> CommandResult<ExitCode> {
     session.progress.clear();
     let wants_input = request.stdin;
-    match entrance.session.exec(request).await {
-        Ok(execution) => {
-            let sandbox_id = entrance.status.sandbox_id.clone();
-            follow(session, Joined::new(session, sandbox_id, execution), wants_input).await
-        }
+    match Joined::start(session, entrance, request).await {
+        Ok(joined) => follow(session, joined, wants_input).await,
         Err(error) => not_started(session, error),
     }
 }

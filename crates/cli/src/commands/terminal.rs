@@ -53,8 +53,7 @@ pub(super) async fn run(
     }
     ask_for_terminal(&mut request);
     let wants_input = request.stdin;
-    let execution = entrance.session.exec(request).await?;
-    let joined = Joined::new(session, entrance.status.sandbox_id.clone(), execution);
+    let joined = Joined::start(session, entrance, request).await?;
     follow(session, joined, wants_input).await
 }
 

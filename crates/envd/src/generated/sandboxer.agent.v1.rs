@@ -2686,6 +2686,16 @@ pub struct FollowRequest {
         skip_serializing_if = "::buffa::json_helpers::skip_if::is_false"
     )]
     pub only_kept: bool,
+    /// Never holds the command back: what is not read in time is told as a gap.
+    ///
+    /// Field 4: `may_lose`
+    #[serde(
+        rename = "mayLose",
+        alias = "may_lose",
+        with = "::buffa::json_helpers::proto_bool",
+        skip_serializing_if = "::buffa::json_helpers::skip_if::is_false"
+    )]
+    pub may_lose: bool,
 }
 impl ::core::fmt::Debug for FollowRequest {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -2693,6 +2703,7 @@ impl ::core::fmt::Debug for FollowRequest {
             .field("process", &self.process)
             .field("from", &self.from)
             .field("only_kept", &self.only_kept)
+            .field("may_lose", &self.may_lose)
             .finish()
     }
 }
@@ -2746,6 +2757,9 @@ impl ::buffa::Message for FollowRequest {
         if self.only_kept {
             size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
         }
+        if self.may_lose {
+            size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+        }
         ::buffa::saturate_size(size)
     }
     fn write_to(
@@ -2768,6 +2782,9 @@ impl ::buffa::Message for FollowRequest {
         }
         if self.only_kept {
             ::buffa::types::put_bool_field(3u32, self.only_kept, buf);
+        }
+        if self.may_lose {
+            ::buffa::types::put_bool_field(4u32, self.may_lose, buf);
         }
     }
     fn merge_field(
@@ -2808,6 +2825,13 @@ impl ::buffa::Message for FollowRequest {
                 )?;
                 self.only_kept = ::buffa::types::decode_bool(buf)?;
             }
+            4u32 => {
+                ::buffa::encoding::check_wire_type(
+                    tag,
+                    ::buffa::encoding::WireType::Varint,
+                )?;
+                self.may_lose = ::buffa::types::decode_bool(buf)?;
+            }
             _ => {
                 ::buffa::encoding::skip_field_depth(tag, buf, ctx.depth())?;
             }
@@ -2818,6 +2842,7 @@ impl ::buffa::Message for FollowRequest {
         self.process = ::buffa::MessageField::none();
         self.from = ::core::option::Option::None;
         self.only_kept = false;
+        self.may_lose = false;
     }
 }
 impl ::buffa::json_helpers::ProtoElemJson for FollowRequest {
@@ -11825,6 +11850,10 @@ pub mod __buffa {
             ///
             /// Field 3: `only_kept`
             pub only_kept: bool,
+            /// Never holds the command back: what is not read in time is told as a gap.
+            ///
+            /// Field 4: `may_lose`
+            pub may_lose: bool,
         }
         impl<'a> ::buffa::MessageView<'a> for FollowRequestView<'a> {
             type Owned = super::super::FollowRequest;
@@ -11901,6 +11930,13 @@ pub mod __buffa {
                         )?;
                         view.only_kept = ::buffa::types::decode_bool(&mut cur)?;
                     }
+                    4u32 => {
+                        ::buffa::encoding::check_wire_type(
+                            tag,
+                            ::buffa::encoding::WireType::Varint,
+                        )?;
+                        view.may_lose = ::buffa::types::decode_bool(&mut cur)?;
+                    }
                     _ => {
                         ::buffa::encoding::skip_field_depth(tag, &mut cur, ctx.depth())?;
                     }
@@ -11938,6 +11974,7 @@ pub mod __buffa {
                     },
                     from: self.from,
                     only_kept: self.only_kept,
+                    may_lose: self.may_lose,
                     ..::core::default::Default::default()
                 })
             }
@@ -11960,6 +11997,9 @@ pub mod __buffa {
                     size += 1u64 + ::buffa::types::uint64_encoded_len(v) as u64;
                 }
                 if self.only_kept {
+                    size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
+                }
+                if self.may_lose {
                     size += 1u64 + ::buffa::types::BOOL_ENCODED_LEN as u64;
                 }
                 ::buffa::saturate_size(size)
@@ -11985,6 +12025,9 @@ pub mod __buffa {
                 }
                 if self.only_kept {
                     ::buffa::types::put_bool_field(3u32, self.only_kept, buf);
+                }
+                if self.may_lose {
+                    ::buffa::types::put_bool_field(4u32, self.may_lose, buf);
                 }
             }
         }
@@ -12020,6 +12063,9 @@ pub mod __buffa {
                 }
                 if self.only_kept {
                     __map.serialize_entry("onlyKept", &self.only_kept)?;
+                }
+                if self.may_lose {
+                    __map.serialize_entry("mayLose", &self.may_lose)?;
                 }
                 __map.end()
             }
@@ -12141,6 +12187,13 @@ pub mod __buffa {
             #[must_use]
             pub fn only_kept(&self) -> bool {
                 self.0.reborrow().only_kept
+            }
+            /// Never holds the command back: what is not read in time is told as a gap.
+            ///
+            /// Field 4: `may_lose`
+            #[must_use]
+            pub fn may_lose(&self) -> bool {
+                self.0.reborrow().may_lose
             }
         }
         impl ::core::convert::From<::buffa::OwnedView<FollowRequestView<'static>>>

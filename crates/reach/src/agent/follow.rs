@@ -6,13 +6,22 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use hyper::body::Incoming;
 use sandboxer_envd::agent::follow_response::{Event, Gap, Output};
 use sandboxer_envd::agent::{AgentClient, FollowRequest, FollowResponse, FollowResponseView, OutputSource};
-use sandboxer_envd::connectrpc::client::ServerStream;
+use sandboxer_envd::connectrpc::client::{CallOptions, ServerStream};
 
 use super::convert::{ending, own_selector};
-use super::transport::Transport;
+use super::transport::{Transport, lingering};
 use crate::{
-    Began, Ending, Events, ExecEvent, ExecutionEvents, ExitStatus, ProcessSelector, ReachError, ReachErrorKind,
+    Began, Ending, Events, ExecEvent, ExecutionEvents, ExitStatus, Pace, ProcessSelector, ReachError, ReachErrorKind,
 };
+
+/// Until when a command is followed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Until {
+    /// What there is already.
+    Now,
+    /// Its end.
+    End(Pace),
+}
 
 /// What is told of one command.
 pub(super) struct FollowEvents {
@@ -30,10 +39,20 @@ impl FollowEvents {
         transport: Transport,
         process: &ProcessSelector,
         from: Option<u64>,
-        only_kept: bool,
+        until: Until,
     ) -> Result<Self, ReachError> {
-        let request = FollowRequest { process: own_selector(process).into(), from, only_kept, may_lose: false };
-        let stream = agent.follow(request).await.map_err(|error| transport.failed(error))?;
+        let linger = match until {
+            Until::End(Pace::Held { linger }) => Some(linger),
+            Until::End(Pace::Free) | Until::Now => None,
+        };
+        let request = FollowRequest {
+            process: own_selector(process).into(),
+            from,
+            only_kept: matches!(until, Until::Now),
+            may_lose: matches!(until, Until::End(Pace::Free)),
+        };
+        let options = lingering(CallOptions::default(), linger);
+        let stream = agent.follow_with_options(request, options).await.map_err(|error| transport.failed(error))?;
         let began = Began { pid: 0, offset: 0, terminal: false };
         let mut events = Self { stream, transport, began, next: 0, ending: None };
         match events.next().await? {

@@ -19,14 +19,14 @@ use tokio::sync::Mutex;
 
 use super::convert::bytes;
 use super::events::{self, AgentEvents};
-use super::follow::FollowEvents;
+use super::follow::{FollowEvents, Until};
 use super::input::{AgentInput, InputStream};
-use super::transport::{Transport, as_user};
+use super::transport::{Transport, as_user, lingering};
 use super::{convert, files, ports, watch};
 use crate::{
     Began, ByteStream, CommandInfo, Connector, Content, Entry, Events, ExecEvent, ExecRequest, Execution,
-    ExecutionEvents, ExitStatus, Extent, Port, ProcessSelector, ReachError, ReachErrorKind, Session, SessionOptions,
-    SignalScope, Target, WatchEvent, WriteOptions,
+    ExecutionEvents, ExitStatus, Extent, Pace, Port, ProcessSelector, ReachError, ReachErrorKind, Session,
+    SessionOptions, SignalScope, Target, WatchEvent, WriteOptions,
 };
 
 /// The base of all addresses on a connection that leads to one agent anyway.
@@ -80,9 +80,9 @@ impl AgentSession {
         &self,
         process: &ProcessSelector,
         from: Option<u64>,
-        only_kept: bool,
+        until: Until,
     ) -> Result<FollowEvents, ReachError> {
-        FollowEvents::begin(&self.agent, self.transport.clone(), process, from, only_kept).await
+        FollowEvents::begin(&self.agent, self.transport.clone(), process, from, until).await
     }
 }
 
@@ -115,6 +115,7 @@ impl Session for AgentSession {
             let milliseconds = timeout.as_millis().clamp(1, 9_999_999_999);
             options = options.with_header("connect-timeout-ms", milliseconds.to_string());
         }
+        options = lingering(options, request.linger);
         let terminal = request.pty.is_some();
         let Some(start) = convert::start(request) else {
             return Err(ReachError::new(ReachErrorKind::InvalidInput, "there is no command to run"));
@@ -127,13 +128,13 @@ impl Session for AgentSession {
         Ok(self.execution(began, Box::new(events)))
     }
 
-    async fn attach(&self, process: &ProcessSelector, from: Option<u64>) -> Result<Execution, ReachError> {
-        let events = self.follow(process, from, false).await?;
+    async fn attach(&self, process: &ProcessSelector, from: Option<u64>, pace: Pace) -> Result<Execution, ReachError> {
+        let events = self.follow(process, from, Until::End(pace)).await?;
         Ok(self.execution(events.began(), Box::new(events)))
     }
 
     async fn kept_output(&self, process: &ProcessSelector, from: u64) -> Result<Events<ExecEvent>, ReachError> {
-        Ok(self.follow(process, Some(from), true).await?.output())
+        Ok(self.follow(process, Some(from), Until::Now).await?.output())
     }
 
     async fn commands(&self) -> Result<Vec<CommandInfo>, ReachError> {

@@ -1,5 +1,7 @@
 //! One HTTP/2 connection, shared by all calls of a session.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -120,6 +122,14 @@ pub(super) fn as_user(user: Option<&str>) -> CallOptions {
     let options = CallOptions::default();
     match user {
         Some(user) => options.with_header("authorization", authorization(user)),
+        None => options,
+    }
+}
+
+/// The same for a command that waits for so long when the connection breaks.
+pub(super) fn lingering(options: CallOptions, linger: Option<Duration>) -> CallOptions {
+    match linger.map(|span| span.as_millis()).filter(|milliseconds| *milliseconds > 0) {
+        Some(milliseconds) => options.with_header("sandboxer-linger", milliseconds.to_string()),
         None => options,
     }
 }

@@ -9,7 +9,7 @@ use sandboxer_reach::{
 
 use crate::bench::Bench;
 use crate::lifetimes::signalled;
-use crate::support::{finish, read_until, run, shell};
+use crate::support::{HELD, finish, read_until, run, shell};
 
 fn tagged(tag: &str, script: &str) -> ExecRequest {
     ExecRequest { tag: Some(tag.to_owned()), ..shell(script) }
@@ -77,15 +77,15 @@ pub(crate) async fn ended_commands_are_remembered(bench: &Bench) {
     let seen = finish(&mut execution).await.unwrap();
     let by_pid = ProcessSelector::Pid(execution.pid());
     assert_eq!(bench.session.wait(&by_pid).await.unwrap(), ExitStatus::Code(9));
-    let mut attached = bench.session.attach(&tag("t"), None).await.unwrap();
+    let mut attached = bench.session.attach(&tag("t"), None, HELD).await.unwrap();
     assert_eq!((attached.pid(), attached.offset()), (execution.pid(), 8));
     assert_eq!((all_events(&mut attached).await, attached.wait().await.unwrap()), (vec![], ExitStatus::Code(9)));
-    let mut attached = bench.session.attach(&by_pid, Some(0)).await.unwrap();
+    let mut attached = bench.session.attach(&by_pid, Some(0), HELD).await.unwrap();
     assert_eq!(finish(&mut attached).await.unwrap(), seen);
     let unknown = ProcessSelector::Pid(4_000_000);
     assert_eq!(bench.session.wait(&unknown).await.unwrap_err().kind(), ReachErrorKind::NotFound);
     for unknown in [unknown, tag("other")] {
-        let fault = bench.session.attach(&unknown, None).await.unwrap_err();
+        let fault = bench.session.attach(&unknown, None, HELD).await.unwrap_err();
         assert_eq!(fault.kind(), ReachErrorKind::NotFound);
     }
 }
@@ -100,7 +100,7 @@ pub(crate) async fn the_latest_of_a_tag_is_meant(bench: &Bench) {
 pub(crate) async fn two_followers_get_the_same(bench: &Bench) {
     let request = ExecRequest { stdin: true, ..shell("read line; echo $line; echo $line >&2") };
     let mut first = bench.session.exec(request).await.unwrap();
-    let mut second = bench.session.attach(&ProcessSelector::Pid(first.pid()), None).await.unwrap();
+    let mut second = bench.session.attach(&ProcessSelector::Pid(first.pid()), None, HELD).await.unwrap();
     second.input().write("both\n").await.unwrap();
     let (first, second) = tokio::join!(finish(&mut first), finish(&mut second));
     let first = first.unwrap();
@@ -120,7 +120,7 @@ pub(crate) async fn output_is_replayed_from_any_offset(bench: &Bench) {
     let whole = bytes_of(&seen);
     let mut followers = Vec::new();
     for offset in [0, 1, 5, 6, 7, 50, 125, 126] {
-        let follower = bench.another().await.attach(&tag("t"), Some(offset as u64)).await.unwrap();
+        let follower = bench.another().await.attach(&tag("t"), Some(offset as u64), HELD).await.unwrap();
         assert_eq!(follower.offset(), offset as u64);
         followers.push((offset, follower));
     }
@@ -133,7 +133,7 @@ pub(crate) async fn output_is_replayed_from_any_offset(bench: &Bench) {
         assert_eq!(follower.wait().await.unwrap(), ExitStatus::Code(0));
     }
     // After the end, and each stream is still known from the other.
-    let mut late = bench.session.attach(&tag("t"), Some(0)).await.unwrap();
+    let mut late = bench.session.attach(&tag("t"), Some(0), HELD).await.unwrap();
     let finished = finish(&mut late).await.unwrap();
     assert!(finished.text().starts_with("out 1\nout 2\n") && finished.text().ends_with("end\n"));
     assert!(finished.stderr.starts_with(b"error 1\nerror 2\n"));
@@ -143,7 +143,7 @@ pub(crate) async fn without_an_offset_only_what_comes_is_told(bench: &Bench) {
     let request = ExecRequest { stdin: true, ..shell("echo before; read line; echo after") };
     let mut execution = bench.session.exec(request).await.unwrap();
     read_until(&mut execution, "before\n").await;
-    let mut follower = bench.session.attach(&ProcessSelector::Pid(execution.pid()), None).await.unwrap();
+    let mut follower = bench.session.attach(&ProcessSelector::Pid(execution.pid()), None, HELD).await.unwrap();
     assert_eq!(follower.offset(), 7);
     execution.input().close_stdin().await.unwrap();
     assert_eq!(finish(&mut follower).await.unwrap().text(), "after\n");
@@ -158,7 +158,7 @@ pub(crate) async fn what_is_no_longer_kept_is_a_gap(bench: &Bench) {
     let much = listed.iter().find(|command| command.tag.as_deref() == Some("much")).unwrap();
     assert_eq!(much.output, 1_600_000);
     assert!((1..much.output).contains(&much.kept_from), "kept from {}", much.kept_from);
-    let mut follower = bench.session.attach(&tag("much"), Some(3)).await.unwrap();
+    let mut follower = bench.session.attach(&tag("much"), Some(3), HELD).await.unwrap();
     let mut events = all_events(&mut follower).await;
     assert_eq!(events.remove(0), ExecEvent::Gap { from: 3, to: much.kept_from });
     let bytes = bytes_of(&events);
@@ -172,9 +172,9 @@ pub(crate) async fn what_is_no_longer_kept_is_a_gap(bench: &Bench) {
 
 pub(crate) async fn an_offset_behind_the_end_is_refused(bench: &Bench) {
     run(bench.session.as_ref(), tagged("t", "echo abc")).await.unwrap();
-    let fault = bench.session.attach(&tag("t"), Some(5)).await.unwrap_err();
+    let fault = bench.session.attach(&tag("t"), Some(5), HELD).await.unwrap_err();
     assert_eq!(fault.kind(), ReachErrorKind::InvalidInput);
-    bench.session.attach(&tag("t"), Some(4)).await.unwrap();
+    bench.session.attach(&tag("t"), Some(4), HELD).await.unwrap();
 }
 
 pub(crate) async fn what_is_kept_is_told_without_waiting(bench: &Bench) {
@@ -200,7 +200,7 @@ pub(crate) async fn a_broken_connection_loses_nothing(bench: &Bench) {
     let script = format!("i=0; while read line; do {print}; done; exit 6");
     let Some(first) = bench.kind.open_breaking(ROUND / 2).await else { return };
     let mut following = first.exec(ExecRequest { stdin: true, ..tagged("t", &script) }).await.unwrap();
-    let input = bench.session.attach(&tag("t"), None).await.unwrap().input();
+    let input = bench.session.attach(&tag("t"), None, HELD).await.unwrap().input();
     let (mut bytes, mut asked, mut breaks) = (Vec::new(), 0, 0);
     loop {
         let offset = following.offset();
@@ -217,7 +217,7 @@ pub(crate) async fn a_broken_connection_loses_nothing(bench: &Bench) {
                 assert_eq!(fault.kind(), ReachErrorKind::Unreachable, "{fault}");
                 breaks += 1;
                 let session = bench.kind.open_breaking(3 * ROUND).await.unwrap();
-                following = session.attach(&tag("t"), Some(offset)).await.unwrap();
+                following = session.attach(&tag("t"), Some(offset), HELD).await.unwrap();
             }
         }
     }
@@ -225,14 +225,16 @@ pub(crate) async fn a_broken_connection_loses_nothing(bench: &Bench) {
     assert!(bytes == expected.as_bytes(), "{} bytes came, or others", bytes.len());
     assert!(breaks >= 5, "only {breaks} breaks");
     input.close_stdin().await.unwrap();
-    let mut last = bench.session.attach(&tag("t"), Some(following.offset())).await.unwrap();
+    let mut last = bench.session.attach(&tag("t"), Some(following.offset()), HELD).await.unwrap();
     assert_eq!(last.wait().await.unwrap(), ExitStatus::Code(6));
 }
 
 /// A command that says all it can at once may say more between two connections than is kept. That is told.
-pub(crate) async fn what_a_break_loses_is_told(bench: &Bench) {
+pub(crate) async fn a_break_loses_nothing(bench: &Bench) {
     let Some(first) = bench.kind.open_breaking(1 << 20).await else { return };
-    let mut following = first.exec(tagged("t", "seq -f %015g 0 299999")).await.unwrap();
+    let linger = Some(Duration::from_secs(30));
+    let request = ExecRequest { linger, ..tagged("t", "seq -f %015g 0 299999") };
+    let mut following = first.exec(request).await.unwrap();
     let mut bytes = Vec::new();
     let fault = loop {
         match following.next_event().await {
@@ -241,15 +243,9 @@ pub(crate) async fn what_a_break_loses_is_told(bench: &Bench) {
         }
     };
     assert_eq!(fault.kind(), ReachErrorKind::Unreachable, "{fault}");
-    let mut rest = bench.session.attach(&tag("t"), Some(following.offset())).await.unwrap();
-    let mut events = all_events(&mut rest).await;
-    let mut expected: Vec<u8> = (0..300_000).flat_map(|number| format!("{number:015}\n").into_bytes()).collect();
-    if let Some(ExecEvent::Gap { from, to }) = events.first() {
-        assert_eq!(*from, following.offset());
-        expected.drain(usize::try_from(*from).unwrap()..usize::try_from(*to).unwrap());
-        events.remove(0);
-    }
-    bytes.extend(bytes_of(&events));
+    let mut rest = bench.session.attach(&tag("t"), Some(following.offset()), HELD).await.unwrap();
+    bytes.extend(bytes_of(&all_events(&mut rest).await));
+    let expected: Vec<u8> = (0..300_000).flat_map(|number| format!("{number:015}\n").into_bytes()).collect();
     assert!(bytes == expected, "{} bytes came, or others", bytes.len());
 }
 
@@ -259,7 +255,7 @@ pub(crate) async fn a_followed_terminal_takes_input_and_sizes(bench: &Bench) {
     let mut execution = bench.session.exec(request).await.unwrap();
     read_until(&mut execution, "ready").await;
     drop(execution);
-    let mut follower = bench.another().await.attach(&tag("t"), Some(0)).await.unwrap();
+    let mut follower = bench.another().await.attach(&tag("t"), Some(0), HELD).await.unwrap();
     assert!(follower.has_terminal());
     follower.input().resize(WindowSize { rows: 30, cols: 100 }).await.unwrap();
     follower.input().write("words\n").await.unwrap();
@@ -272,6 +268,6 @@ pub(crate) async fn a_followed_command_that_ran_out_of_time_says_so(bench: &Benc
     let timeout = Some(Duration::from_millis(300));
     let request = ExecRequest { timeout, ..tagged("t", "exec sleep 1000") };
     drop(bench.session.exec(request).await.unwrap());
-    let mut follower = bench.session.attach(&tag("t"), Some(0)).await.unwrap();
+    let mut follower = bench.session.attach(&tag("t"), Some(0), HELD).await.unwrap();
     assert_eq!(follower.wait().await.unwrap_err().kind(), ReachErrorKind::Deadline);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandboxer_reach::{ExecRequest, ExitStatus, ProcessSelector, ReachErrorKind, SignalScope};
 
 use crate::bench::Bench;
-use crate::support::{finish, read_until, run, shell};
+use crate::support::{HELD, finish, read_until, run, shell};
 
 pub(crate) fn signalled(signal: i32) -> ExitStatus {
     ExitStatus::Signal { signal, core_dumped: false }
@@ -51,7 +51,7 @@ pub(crate) async fn a_command_outlives_its_client(bench: &Bench) {
     drop(first.exec(request).await.unwrap());
     drop(first);
     let selector = ProcessSelector::Tag("survivor".to_owned());
-    let attached = bench.session.attach(&selector, None).await.unwrap();
+    let attached = bench.session.attach(&selector, None, HELD).await.unwrap();
     attached.input().write("go\n").await.unwrap();
     drop(attached);
     assert_eq!(bench.session.wait(&selector).await.unwrap(), ExitStatus::Code(0));

@@ -77,7 +77,7 @@ fn of_commands() -> Vec<Check> {
             an_offset_behind_the_end_is_refused
             what_is_kept_is_told_without_waiting
             a_broken_connection_loses_nothing
-            what_a_break_loses_is_told
+            a_break_loses_nothing
             a_followed_terminal_takes_input_and_sizes
             a_followed_command_that_ran_out_of_time_says_so;
     }

@@ -7,13 +7,17 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use sandboxer_agent::{Listen, Options, Relay, Token};
 use sandboxer_reach::{
-    AgentSession, ExecEvent, ExecRequest, Execution, ExitStatus, ReachError, Session, SessionOptions, UnixSocket,
+    AgentSession, ExecEvent, ExecRequest, Execution, ExitStatus, Pace, ReachError, Session, SessionOptions, UnixSocket,
 };
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
+
+/// Nothing is lost while the connection stands.
+pub const HELD: Pace = Pace::Held { linger: Duration::ZERO };
 
 const ROLE: &str = "SANDBOXER_TEST_ROLE";
 /// What the role needs to know.
