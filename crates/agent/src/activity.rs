@@ -1,13 +1,9 @@
-//! Whether anybody still needs this agent.
+//! What is under way, as far as somebody waits for a change of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
-
-use crate::shared::Shared;
 
 /// Counts what is under way, and wakes whoever waits for a change.
 #[derive(Debug, Default)]
@@ -26,7 +22,7 @@ impl Activity {
         Connection(Arc::clone(self))
     }
 
-    fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
@@ -47,19 +43,5 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
         self.0.changed.notify_waiters();
-    }
-}
-
-/// Waits until for so long there was no connection, no lease and no command.
-pub(crate) async fn until_idle(shared: &Shared, patience: Duration) {
-    loop {
-        let mut changed = std::pin::pin!(shared.activity.changed.notified());
-        changed.as_mut().enable();
-        let idle = shared.activity.connections() == 0 && shared.leases.is_empty() && shared.processes.none_runs();
-        if !idle {
-            changed.await;
-        } else if timeout(patience, changed).await.is_err() {
-            return;
-        }
     }
 }

@@ -14,11 +14,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::access::Access;
 use crate::accounts::AccountFiles;
-use crate::activity::{self, Activity};
+use crate::activity::Activity;
 use crate::defaults::{CurrentDefaults, Defaults};
 use crate::error::AgentError;
 use crate::files::PolledWatches;
 use crate::identity::Power;
+use crate::idle;
 use crate::leases::Leases;
 use crate::options::{Listen, Options};
 use crate::process::{CommandSettings, Limits, Processes, Reaper, raise_descriptors};
@@ -119,7 +120,7 @@ fn shared(options: Options, power: Power, workers: Workers, processes: Processes
 
 async fn until_idle(shared: &Shared, patience: Option<Duration>) {
     match patience {
-        Some(patience) => activity::until_idle(shared, patience).await,
+        Some(patience) => idle::until_idle(shared, patience).await,
         None => std::future::pending().await,
     }
 }

@@ -15,8 +15,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::answer::{Body, Refusal, full};
 use crate::auth;
-use crate::files::{Body, FileCall, Refusal, full};
+use crate::files::FileCall;
 use crate::paths::from_bytes;
 use crate::shared::Shared;
 

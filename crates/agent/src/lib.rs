@@ -11,6 +11,7 @@
 mod access;
 mod accounts;
 mod activity;
+mod answer;
 mod auth;
 mod boot;
 mod clock;
@@ -18,7 +19,11 @@ mod defaults;
 mod error;
 mod files;
 mod forward;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
+mod idle;
 mod leases;
 mod metrics;
 mod options;

@@ -17,9 +17,9 @@ use sandboxer_envd::connectrpc::{
 
 use crate::files::{self, FileCall, operations};
 use crate::paths::from_bytes;
+use crate::ports;
 use crate::process::{keepalive, linger, own};
 use crate::shared::Shared;
-use crate::{leases, ports};
 
 /// The agent's own calls.
 pub(crate) struct OwnService(pub(crate) Arc<Shared>);
@@ -176,7 +176,7 @@ impl Agent for OwnService {
         _ctx: RequestContext,
         request: ServiceRequest<'_, SetLeaseRequest>,
     ) -> ServiceResult<SetLeaseResponse> {
-        leases::set(&self.0, request.to_owned_message())?;
+        self.0.leases.set(request.to_owned_message())?;
         Response::ok(SetLeaseResponse {})
     }
 

@@ -18,7 +18,8 @@ use sandboxer_envd::process::ProcessExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::Service as _;
 
-use crate::files::{self, Body, FilesystemService, Refusal, Source};
+use crate::answer::{Body, Refusal, full};
+use crate::files::{self, FilesystemService, Source};
 use crate::own_service::OwnService;
 use crate::process::ProcessService;
 use crate::shared::Shared;
@@ -131,7 +132,7 @@ impl Routes {
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(files::full(bytes::Bytes::new()));
+    let mut response = Response::new(full(bytes::Bytes::new()));
     *response.status_mut() = status;
     response
 }

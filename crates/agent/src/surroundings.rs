@@ -9,7 +9,8 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 
 use crate::access::Token;
-use crate::files::{Body, Refusal, Source, full, json};
+use crate::answer::{Body, Refusal, full, json};
+use crate::files::Source;
 use crate::metrics;
 use crate::shared::Shared;
 

@@ -11,9 +11,9 @@ use http::{Method, Response, StatusCode};
 use rustix::fs::{Mode, OFlags};
 use serde::Deserialize;
 
-use super::http::{Body, Refusal, json};
 use super::upload::Written;
 use super::{FileCall, Source, open, operations};
+use crate::answer::{Body, Refusal, json};
 use crate::shared::Shared;
 
 /// A longer request is refused.

@@ -13,11 +13,11 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 
 use super::encoding::{self, Encoding, Packing};
-use super::http::{Body, Refusal, full};
 use super::own::modified;
 use super::query::Query;
 use super::range::{self, Part};
 use super::{FileCall, extents, open};
+use crate::answer::{Body, Refusal, full};
 use crate::workers::Workers;
 
 /// One read; a download holds two of them at most.

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use rustix::fs::{XattrFlags, flistxattr, fremovexattr, fsetxattr, lgetxattr, llistxattr};
 use rustix::io::Errno;
 
-use super::http::Refusal;
+use crate::answer::Refusal;
 
 const HEADER: &str = "x-metadata-";
 const NAMESPACE: &str = "user.e2b.";

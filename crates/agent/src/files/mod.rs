@@ -6,6 +6,8 @@ mod download;
 mod encoding;
 mod entry;
 mod extents;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod http;
 mod list;
 mod metadata;
@@ -22,7 +24,7 @@ mod watch;
 mod watch_events;
 
 pub(crate) use call::FileCall;
-pub(crate) use http::{Body, Refusal, full, json, serve};
+pub(crate) use http::serve;
 pub(crate) use own::{describe, list_directory, watch_directory};
 pub(crate) use remove::remove;
 pub(crate) use service::FilesystemService;

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt, OsStringExt as _};
 
 use percent_encoding::percent_decode;
 
-use super::http::Refusal;
+use crate::access::Signed;
+use crate::answer::Refusal;
 
 /// The query of `/files`. `mode` is ours: octal permission bits that an uploaded file gets.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,17 @@ impl Query {
             }
         }
         Ok(query)
+    }
+
+    /// What a signature in it would have to be for.
+    pub(super) fn signed<'a>(&'a self, operation: &'a str) -> Signed<'a> {
+        Signed {
+            path: self.path.as_deref().map(OsStrExt::as_bytes).unwrap_or_default(),
+            operation,
+            user: self.username.as_deref().unwrap_or_default(),
+            signature: self.signature.as_deref(),
+            expiration: self.expiration,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use http::StatusCode;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
-use super::http::Refusal;
+use crate::answer::Refusal;
 
 /// So much of an unwanted body is taken, as Go's servers do.
 const TAKEN: usize = 256 * 1024;

@@ -14,10 +14,10 @@ use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
 use super::encoding::{self, Encoding};
-use super::http::Refusal;
 use super::metadata::{self, Metadata};
 use super::query::Query;
 use super::{FileCall, Source, extents, open, operations};
+use crate::answer::Refusal;
 use crate::paths::text;
 
 /// New files are made so, less the agent's umask, when no mode is asked for.

@@ -11,7 +11,8 @@ use sandboxer_envd::process::process_event::{DataEvent, EndEvent, Event as Wire,
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::hub::{End, Event, Source};
+use super::hub::{End, Event};
+use super::kept::Source;
 use super::status::Exit;
 
 /// How often a follower without output hears that the connection still stands, unless it asks otherwise.

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::command::SharedCommand;
-use super::hub::{BeyondEnd, End, Event, Source};
-use super::kept::Piece;
+use super::hub::{BeyondEnd, End, Event};
+use super::kept::{Piece, Source};
 use super::status::Exit;
 
 /// What one follower wants.

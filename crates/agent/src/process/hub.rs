@@ -8,20 +8,12 @@ use futures::future::join_all;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 
-use super::kept::{Kept, Memory, Piece};
+use super::kept::{Kept, Memory, Piece, Source};
 use super::status::Exit;
 
 /// Pieces that wait for one follower. A follower who is connected but does not read slows the command down; without
 /// followers its output is only kept.
 const WAITING: usize = 4;
-
-/// Where output came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    Stdout,
-    Stderr,
-    Terminal,
-}
 
 /// How a command ended, and whether because its time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use super::hub::Source;
-
 /// The most that is kept of one command.
 const MOST: usize = 256 * 1024;
 /// The same, where whoever follows wants to lose nothing when the connection breaks: more than can be under way.
@@ -29,6 +27,14 @@ impl Memory {
     fn used(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Where output came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Stdout,
+    Stderr,
+    Terminal,
 }
 
 /// Bytes that came from one source in a row.

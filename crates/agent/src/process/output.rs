@@ -10,7 +10,8 @@ use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::hub::{Hub, Source};
+use super::hub::Hub;
+use super::kept::Source;
 use super::terminal::Terminal;
 
 /// One read takes at most this much: what a pipe holds.

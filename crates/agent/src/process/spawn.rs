@@ -16,8 +16,9 @@ use tokio::time::Instant;
 
 use super::child::{self, Failure, REPORT_LENGTH, Streams};
 use super::command::{Command, Origin, SharedCommand};
-use super::hub::{Event, Source};
+use super::hub::Event;
 use super::input::Input;
+use super::kept::Source;
 use super::output::{Output, Reader};
 use super::plan::{Plan, PlanFault};
 use super::terminal::{Pair, Terminal};
