@@ -18,7 +18,7 @@ const STAMP: &str = "stamp";
 /// Installs the SDKs where they are missing, or are others than the pinned ones.
 pub(crate) fn install() -> anyhow::Result<()> {
     let pins = shell::root().join("crates/cli/tests/e2b/sdks");
-    let target = target_directory()?.join("e2b");
+    let target = shell::target_directory()?.join("e2b");
     for name in PYTHON {
         let requirements = pins.join(format!("{name}.txt"));
         in_folder(&target.join(name), &[&requirements], |folder| environment(folder, &requirements))?;
@@ -26,13 +26,6 @@ pub(crate) fn install() -> anyhow::Result<()> {
     let pins = pins.join(JAVASCRIPT);
     let files = ["node.txt", "package.json", "package-lock.json"].map(|name| pins.join(name));
     in_folder(&target.join(JAVASCRIPT), &[&files[0], &files[1], &files[2]], |folder| javascript(folder, &pins))
-}
-
-fn target_directory() -> anyhow::Result<PathBuf> {
-    let metadata = shell::read("cargo", &["metadata", "--format-version=1", "--no-deps"])?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let directory = metadata["target_directory"].as_str().context("cargo names no target directory")?;
-    Ok(PathBuf::from(directory))
 }
 
 /// Fills a folder anew, unless it holds what these files ask for.

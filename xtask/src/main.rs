@@ -3,6 +3,7 @@
 
 mod codegen;
 mod e2b;
+mod fuzz;
 mod setup;
 mod shell;
 mod test;
@@ -36,6 +37,14 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Fuzz the agent, each target for a while
+    Fuzz {
+        /// So long each
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u32,
+        /// Only this one
+        target: Option<String>,
+    },
     /// Measure, beside real peers, and print one table
     Bench,
     /// Build the release binary
@@ -48,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Tidy => tidy::run(),
         Command::Codegen { check } => codegen::run(check),
+        Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds),
         Command::Bench => {
             setup::run()?;
             shell::run("cargo", &["build", "--release", "--package", "sandboxer"])?;

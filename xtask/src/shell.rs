@@ -9,6 +9,14 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
 }
 
+/// Where everything is built.
+pub(crate) fn target_directory() -> anyhow::Result<PathBuf> {
+    let metadata = read("cargo", &["metadata", "--format-version=1", "--no-deps"])?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let directory = metadata["target_directory"].as_str().context("cargo names no target directory")?;
+    Ok(PathBuf::from(directory))
+}
+
 /// Runs a program in the root of the repository; an error when it fails.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
     println!("$ {program} {}", arguments.join(" "));

@@ -1,7 +1,10 @@
 //! Every check and every test.
 
-use crate::{codegen, setup, shell, tidy, tiers};
+use crate::{codegen, fuzz, setup, shell, tidy, tiers};
 use anyhow::bail;
+
+/// Of each fuzz target.
+const SECONDS_OF_FUZZING: u32 = 20;
 
 /// Sets up, checks, and tests. With a filter, only tests.
 pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
@@ -19,12 +22,14 @@ pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
     shell::run("cargo", &["nextest", "run", "--workspace", "--no-fail-fast", "-E", &expression])?;
     if filter.is_none() {
         shell::run("cargo", &["test", "--workspace", "--doc", "--quiet"])?;
+        fuzz::run(None, SECONDS_OF_FUZZING)?;
     }
     Ok(())
 }
 
 fn check() -> anyhow::Result<()> {
     shell::run("cargo", &["fmt", "--all", "--check"])?;
+    shell::run("cargo", &["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"])?;
     tidy::run()?;
     codegen::run(true)?;
     shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, future, stream};
 use http::{HeaderMap, header};
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
@@ -112,7 +112,8 @@ impl Upload<'_> {
 
     async fn form(&self, pieces: Pieces, kind: &str) -> Result<Vec<Written>, Refusal> {
         let boundary = multer::parse_boundary(kind).map_err(|error| bad_form(&error))?;
-        let mut parts = multer::Multipart::new(pieces.map_err(io::Error::other), boundary);
+        let pieces = with_a_later_end(pieces.map_err(io::Error::other));
+        let mut parts = multer::Multipart::new(pieces, boundary);
         let mut written: Vec<Written> = Vec::new();
         while let Some(part) = parts.next_field().await.map_err(|error| bad_form(&error))? {
             if part.name() != Some("file") {
@@ -160,6 +161,13 @@ impl Upload<'_> {
     }
 }
 
+/// Multer looks twice for what has come before it says that there is no form. What is unpacked on other threads can come
+/// whole between these looks, and multer would then take its end for the end of a form that lacks. So the end is told a
+/// look later.
+fn with_a_later_end<Item>(pieces: impl Stream<Item = Item>) -> impl Stream<Item = Item> {
+    pieces.chain(stream::once(tokio::task::yield_now()).filter_map(|()| future::ready(None)))
+}
+
 fn bad_form(error: &multer::Error) -> Refusal {
     Refusal::bad_request(format!("the form cannot be read: {error}"))
 }
@@ -184,4 +192,31 @@ fn create(path: &Path, mode: Option<u32>) -> io::Result<File> {
     let file = open::regular(file?)?;
     file.set_len(0)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_form_that_comes_between_two_looks_is_read() {
+        let form = "--B\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\ncontent\r\n--B--\r\n";
+        let mut looks = 0;
+        let pieces = stream::poll_fn(move |cx| {
+            looks += 1;
+            match looks {
+                1 => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                2 => Poll::Ready(Some(Ok::<_, io::Error>(Bytes::from_static(form.as_bytes())))),
+                _ => Poll::Ready(None),
+            }
+        });
+        let mut parts = multer::Multipart::new(with_a_later_end(pieces), "B");
+        assert_eq!(parts.next_field().await.unwrap().unwrap().text().await.unwrap(), "content");
+        assert!(parts.next_field().await.unwrap().is_none());
+    }
 }

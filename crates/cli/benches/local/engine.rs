@@ -1,6 +1,7 @@
 //! The engine in this process, over a state directory of its own.
 
 use crate::commands::binary;
+use crate::peers::run;
 use crate::sample::{ROUNDS, Sample, Table};
 use futures::stream::{self, StreamExt};
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, TrustBook};
@@ -76,6 +77,33 @@ async fn exec_true(broker: &Broker, id: &SandboxId) -> Sample {
     sample
 }
 
+/// The same from outside, by a program that enters the namespaces of one that runs inside.
+async fn nsenter(table: &mut Table, broker: &Broker, id: &SandboxId) {
+    const ROW: &str = "nsenter into a local sandbox, `true`";
+    let entrance = broker.enter(id).await.unwrap();
+    // No other process has these arguments.
+    let mark = format!("{}.25", 100_000 + std::process::id());
+    let execution = entrance.session.exec(ExecRequest::new(["/bin/sleep", &mark])).await.unwrap();
+    let target = format!("--target={}", process_with(&mark));
+    let argv = ["nsenter", &target, "--all", "/bin/true"];
+    if run(&argv) {
+        table.times(ROW, &Sample::of(ROUNDS, || assert!(run(&argv), "{ROW} failed")), "-");
+    } else {
+        table.figures(ROW, "does not run here: it needs root", "-");
+    }
+    execution.input().signal(9).await.unwrap();
+}
+
+/// The number that a process inside has outside.
+fn process_with(argument: &str) -> String {
+    let is_it = |command: &str| command.split('\0').nth(1) == Some(argument);
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let found = processes
+        .map(|entry| entry.path())
+        .find(|path| std::fs::read_to_string(path.join("cmdline")).is_ok_and(|command| is_it(&command)));
+    found.unwrap().file_name().unwrap().to_str().unwrap().to_owned()
+}
+
 async fn burst(broker: &Broker) -> (f64, Vec<SandboxId>) {
     let begin = Instant::now();
     let ids = stream::iter(0..100).map(|_| create(broker)).buffer_unordered(4).collect().await;
@@ -105,6 +133,7 @@ pub(crate) fn measure(table: &mut Table) {
             &exec_true(&broker, &id).await,
             "≤ 1.2, p99 ≤ 3, ≤ 2 × a host spawn",
         );
+        nsenter(table, &broker, &id).await;
         remove(&broker, &id).await;
         let (seconds, ids) = burst(&broker).await;
         assert_eq!(ids.len(), 100);

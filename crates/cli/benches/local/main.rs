@@ -1,4 +1,4 @@
-//! Measures local sandboxes beside real peers, in one run, and prints one table. `cargo xtask bench` runs it.
+//! Measures local sandboxes and the agent beside real peers, in one run, and prints one table. `cargo xtask bench` runs it.
 //!
 //! Timing is compared and reported, never asserted: the machine decides how fast a thing is.
 #![allow(
@@ -9,7 +9,9 @@
     reason = "a measuring tool: it prints, and a failure ends it"
 )]
 
+mod agent;
 mod commands;
+mod docker;
 mod engine;
 mod history;
 mod memory;
@@ -21,7 +23,9 @@ use sample::Table;
 fn main() {
     let mut table = Table::default();
     peers::measure(&mut table);
+    docker::measure(&mut table);
     commands::measure(&mut table);
+    agent::measure(&mut table);
     engine::measure(&mut table);
     memory::measure(&mut table);
     history::measure(&mut table);

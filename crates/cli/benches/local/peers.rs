@@ -14,7 +14,7 @@ pub(crate) fn run(argv: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-const PEERS: [(&str, &[&str]); 4] = [
+const PEERS: [(&str, &[&str]); 3] = [
     ("spawn of `true` on the host", &["true"]),
     ("unshare: user, mount, pid, net, ipc, uts", &["unshare", "-UrmpfniuC", "--mount-proc", "true"]),
     (
@@ -43,7 +43,6 @@ const PEERS: [(&str, &[&str]); 4] = [
             "true",
         ],
     ),
-    ("docker run, no network", &["docker", "run", "--rm", "--network=none", "busybox", "true"]),
 ];
 
 /// Podman's own rounds are fewer: each takes a tenth of a second.

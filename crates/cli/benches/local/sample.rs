@@ -34,6 +34,13 @@ impl Sample {
         self.0.push(time.as_secs_f64() * 1e3);
     }
 
+    /// Adds the time of the round of that number, unless it is one of the first, which do not count.
+    pub(crate) fn add_after(&mut self, uncounted: usize, round: usize, time: Duration) {
+        if round >= uncounted {
+            self.add(time);
+        }
+    }
+
     fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -57,6 +64,14 @@ impl Table {
     /// Adds a sample with its aim in words; says it at once, since the whole takes minutes.
     pub(crate) fn times(&mut self, what: &str, sample: &Sample, aim: &str) {
         let figures = format!("{:8.2} {:8.2}", sample.quantile(0.5), sample.quantile(0.99));
+        self.figures(what, &figures, aim);
+    }
+
+    /// Adds how fast so many bytes are, at the median and at the slowest; beside it what `cat` needs for the same.
+    pub(crate) fn rates(&mut self, what: &str, bytes: usize, sample: &Sample, cat: &Sample, aim: &str) {
+        let rate = |sample: &Sample, share| bytes as f64 / 1e3 / sample.quantile(share);
+        let (median, slowest) = (rate(sample, 0.5), rate(sample, 1.0));
+        let figures = format!("{median:.0} MB/s, at worst {slowest:.0}; `cat` {:.0}", rate(cat, 0.5));
         self.figures(what, &figures, aim);
     }
 

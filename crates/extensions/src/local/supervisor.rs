@@ -25,6 +25,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
 use sandboxer_types::{CleanupReport, ErrorKind, Failure, Residue};
 use std::error::Error;
+use std::mem::ManuallyDrop;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 const ABSTRACT_SOCKETS: &str = "with `network: host`, abstract sockets of the host can be connected to: Linux 6.12 and \
@@ -39,6 +40,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let (specification, descriptors) = handover::receive(&socket)?;
     let (first_is_gone, first_lives) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     if let Forked::Parent = sys::fork()? {
+        // Only the kernel gives the lock up, when nothing of this process is left to be seen.
+        std::mem::forget(descriptors);
         return Ok(());
     }
     drop(first_lives);
@@ -73,8 +76,8 @@ struct Supervisor {
     cgroups: Cgroups,
     /// Ends with the process that this one was forked from.
     first_is_gone: OwnedFd,
-    /// Open as long as this process lives, and so held.
-    _held: (Lock, Option<OwnedFd>),
+    /// Held until the kernel has done away with this process: whoever gets the lock then finds nothing of it.
+    _held: ManuallyDrop<(Lock, Option<OwnedFd>)>,
 }
 
 impl Supervisor {
@@ -90,7 +93,7 @@ impl Supervisor {
             agent,
             cgroups,
             first_is_gone,
-            _held: (Lock::handed_over(lock), uids),
+            _held: ManuallyDrop::new((Lock::handed_over(lock), uids)),
         }
     }
 
