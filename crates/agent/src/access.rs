@@ -51,6 +51,15 @@ pub(crate) enum Denied {
     OtherToken,
 }
 
+/// By what a file was opened to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// By the token, or because there is none.
+    ByToken,
+    /// By the signature of its address.
+    BySignature,
+}
+
 /// What a signed address gives access to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Signed<'a> {
@@ -77,6 +86,11 @@ impl Access {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether nobody needs a token.
+    pub(crate) fn is_open(&self) -> bool {
+        self.token().is_none()
+    }
+
     /// Whether a request may be served.
     pub(crate) fn permit(&self, headers: &HeaderMap) -> Result<(), Denied> {
         match self.token() {
@@ -86,10 +100,10 @@ impl Access {
     }
 
     /// Whether a file may be had: by the token, or by an address that was signed with it.
-    pub(crate) fn permit_file(&self, headers: &HeaderMap, signed: &Signed<'_>, now: i64) -> Result<(), Denied> {
-        let Some(token) = self.token() else { return Ok(()) };
+    pub(crate) fn permit_file(&self, headers: &HeaderMap, signed: &Signed<'_>, now: i64) -> Result<Opened, Denied> {
+        let Some(token) = self.token() else { return Ok(Opened::ByToken) };
         if let Some(shown) = headers.get(HEADER).filter(|shown| !shown.is_empty()) {
-            return if token.is(shown.as_bytes()) { Ok(()) } else { Err(Denied::WrongToken) };
+            return if token.is(shown.as_bytes()) { Ok(Opened::ByToken) } else { Err(Denied::WrongToken) };
         }
         let signature = signed.signature.ok_or(Denied::NoSignature)?;
         if !bool::from(sign(&token, signed).as_bytes().ct_eq(signature.as_bytes())) {
@@ -97,7 +111,7 @@ impl Access {
         }
         match signed.expiration {
             Some(expiration) if expiration < now => Err(Denied::Expired),
-            _ => Ok(()),
+            _ => Ok(Opened::BySignature),
         }
     }
 
@@ -148,7 +162,7 @@ mod tests {
     fn without_a_token_everyone_is_served() {
         let access = Access::default();
         assert_eq!(access.permit(&headers(None)), Ok(()));
-        assert_eq!(access.permit_file(&headers(None), &signed(None, None), 0), Ok(()));
+        assert_eq!(access.permit_file(&headers(None), &signed(None, None), 0), Ok(Opened::ByToken));
         assert!(Token::new("").is_none());
     }
 
@@ -169,14 +183,14 @@ mod tests {
         let lasting = "v1_KTjXGiDHJKKf8d2hMvsgiaucFph+5RPuJalI42G8cJQ";
         let timed = "v1_mnkpcwBz1aimoNiYuAN8GBeThSYKqgSYa0QJDj/TLZ4";
         let none = headers(None);
-        assert_eq!(access.permit_file(&none, &signed(Some(lasting), None), 0), Ok(()));
+        assert_eq!(access.permit_file(&none, &signed(Some(lasting), None), 0), Ok(Opened::BySignature));
         assert_eq!(access.permit_file(&none, &signed(None, None), 0), Err(Denied::NoSignature));
         assert_eq!(access.permit_file(&none, &signed(Some(lasting), Some(100)), 0), Err(Denied::WrongSignature));
         let writing = Signed { operation: "write", ..signed(Some(lasting), None) };
         assert_eq!(access.permit_file(&none, &writing, 0), Err(Denied::WrongSignature));
         let other = Signed { user: "", ..signed(Some(lasting), None) };
         assert_eq!(access.permit_file(&none, &other, 0), Err(Denied::WrongSignature));
-        assert_eq!(access.permit_file(&none, &signed(Some(timed), Some(100)), 100), Ok(()));
+        assert_eq!(access.permit_file(&none, &signed(Some(timed), Some(100)), 100), Ok(Opened::BySignature));
         assert_eq!(access.permit_file(&none, &signed(Some(timed), Some(100)), 101), Err(Denied::Expired));
         let wrong = headers(Some("other"));
         assert_eq!(access.permit_file(&wrong, &signed(Some(lasting), None), 0), Err(Denied::WrongToken));

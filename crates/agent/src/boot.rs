@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ use crate::shared::Shared;
 use crate::stdio::Stdio;
 use crate::transport;
 use crate::workers::Workers;
+
+/// How long an agent that leaves looks for clients that came at the last moment.
+const LAST_LOOK: Duration = Duration::from_millis(200);
 
 /// Runs an agent on this thread until SIGTERM or SIGINT; as a sandbox's first process (`init`) for ever. Its commands
 /// are killed with it.
@@ -62,6 +66,7 @@ async fn serve(
     let reaper = Arc::new(Reaper::new(options.init));
     Arc::clone(&reaper).watch().map_err(AgentError::setup("watch for ended processes"))?;
     let endpoint = Endpoint::open(&options.listen)?;
+    let socket = endpoint.socket();
     announce(&endpoint.address());
     // So that it holds no folder; a relative socket is bound by now.
     rustix::process::chdir("/").map_err(|error| AgentError::setup("enter `/`")(error.into()))?;
@@ -75,25 +80,37 @@ async fn serve(
     let (init, patience) = (options.init, options.leave_when_idle);
     let processes = Processes::new(settings, Arc::clone(&reaper));
     let shared = shared(options, power, workers, processes);
-    let leases = crate::leases::watch(Arc::clone(&shared));
     if init {
-        // No handler for anything else: to the first process, the kernel then delivers nothing from inside.
-        tokio::select! {
-            () = endpoint.serve(shared) => return Ok(()),
-            ended = leases => return ended.map_err(AgentError::setup("watch over leases")),
-        }
+        return as_first_process(endpoint, shared).await;
     }
-    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::setup("watch for SIGTERM"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::setup("watch for SIGINT"))?;
-    let ended = tokio::select! {
-        () = endpoint.serve(Arc::clone(&shared)) => Ok(()),
-        ended = leases => ended.map_err(AgentError::setup("watch over leases")),
-        () = until_idle(&shared, patience) => Ok(()),
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-    };
+    let ended = as_service(endpoint, shared, patience, socket).await;
     reaper.kill_all();
     ended
+}
+
+/// No handler for any signal: to the first process, the kernel then delivers nothing from inside.
+async fn as_first_process(endpoint: Endpoint, shared: Arc<Shared>) -> Result<(), AgentError> {
+    tokio::select! {
+        () = endpoint.serve(Arc::clone(&shared)) => Ok(()),
+        ended = crate::leases::watch(shared) => ended.map_err(AgentError::setup("watch over leases")),
+    }
+}
+
+async fn as_service(
+    endpoint: Endpoint,
+    shared: Arc<Shared>,
+    patience: Option<Duration>,
+    socket: Option<PathBuf>,
+) -> Result<(), AgentError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::setup("watch for SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::setup("watch for SIGINT"))?;
+    tokio::select! {
+        () = endpoint.serve(Arc::clone(&shared)) => Ok(()),
+        ended = crate::leases::watch(Arc::clone(&shared)) => ended.map_err(AgentError::setup("watch over leases")),
+        () = leave_when_idle(&shared, patience, socket) => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
 }
 
 fn shared(options: Options, power: Power, workers: Workers, processes: Processes) -> Arc<Shared> {
@@ -118,11 +135,16 @@ fn shared(options: Options, power: Power, workers: Workers, processes: Processes
     })
 }
 
-async fn until_idle(shared: &Shared, patience: Option<Duration>) {
-    match patience {
-        Some(patience) => idle::until_idle(shared, patience).await,
-        None => std::future::pending().await,
+/// Waits until nobody needs this agent. Then its socket goes, so that nobody new finds it, and whoever had found it by
+/// then is still served.
+async fn leave_when_idle(shared: &Shared, patience: Option<Duration>, socket: Option<PathBuf>) {
+    let Some(patience) = patience else { return std::future::pending().await };
+    idle::until_idle(shared, patience).await;
+    let Some(socket) = socket else { return };
+    if let Err(error) = std::fs::remove_file(&socket) {
+        tracing::warn!(%error, socket = %socket.display(), "cannot remove the socket");
     }
+    idle::until_idle(shared, LAST_LOOK).await;
 }
 
 /// Where clients come.
@@ -140,6 +162,13 @@ impl Endpoint {
             Listen::Tcp(address) => transport::tcp(*address).map(Self::Tcp),
             Listen::Stdio => Stdio::take().map(Self::Stdio),
         }
+    }
+
+    /// The absolute path of the socket, if it is one.
+    fn socket(&self) -> Option<PathBuf> {
+        let Self::Unix(listener) = self else { return None };
+        let path = listener.local_addr().ok()?.as_pathname()?.to_owned();
+        std::path::absolute(path).ok()
     }
 
     fn address(&self) -> String {

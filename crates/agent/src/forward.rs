@@ -15,11 +15,13 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::activity::Connection;
 use crate::answer::{Body, Refusal, full};
 use crate::auth;
-use crate::files::FileCall;
-use crate::paths::from_bytes;
+use crate::identity::Identity;
+use crate::paths::{absolute, from_bytes};
 use crate::shared::Shared;
+use crate::workers::Workers;
 
 /// Names a unix socket; then the port of the request's target is 0.
 const SOCKET: &str = "sandboxer-socket";
@@ -35,12 +37,16 @@ async fn forward(shared: &Arc<Shared>, mut request: Request<Incoming>) -> Result
     let upgrade = hyper::upgrade::on(&mut request);
     match request.headers().get(SOCKET) {
         Some(path) => {
-            let user = auth::user_of(request.headers());
-            let call = FileCall::of(shared, user.as_deref())?;
+            let user = shared.user(auth::user_of(request.headers()).as_deref())?;
             let path: Vec<u8> = percent_decode(path.as_bytes()).collect();
-            join(upgrade, connect_socket(&call, call.absolute(from_bytes(&path))).await?);
+            let path = absolute(from_bytes(&path), &user.home);
+            let inside = connect_socket(&shared.workers, shared.identity(&user), path).await?;
+            join(shared.activity.connection(), upgrade, inside);
         }
-        None => join(upgrade, connect_port(port(&request)?).await?),
+        None => {
+            let inside = connect_port(port(&request)?).await?;
+            join(shared.activity.connection(), upgrade, inside);
+        }
     }
     Ok(Response::new(full(Bytes::new())))
 }
@@ -73,8 +79,8 @@ async fn connect_port(port: u16) -> Result<TcpStream, Refusal> {
     Ok(stream)
 }
 
-/// With the rights of the user, as any file.
-async fn connect_socket(call: &FileCall, path: PathBuf) -> Result<UnixStream, Refusal> {
+/// With the rights of the user, as any file, and as that user to the listener, who may ask.
+async fn connect_socket(workers: &Workers, identity: Option<Identity>, path: PathBuf) -> Result<UnixStream, Refusal> {
     let wanted = path.clone();
     let work = move || {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -83,7 +89,7 @@ async fn connect_socket(call: &FileCall, path: PathBuf) -> Result<UnixStream, Re
         connect(&socket, &SocketAddrUnix::new(&wanted)?)?;
         Ok(std::os::unix::net::UnixStream::from(socket))
     };
-    let connected = call.act(work).await;
+    let connected = workers.run_fully(identity, work).await;
     connected.and_then(UnixStream::from_std).map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock => {
             Refusal::new(StatusCode::BAD_GATEWAY, format!("nobody answers at `{}`: {error}", path.display()))
@@ -92,9 +98,11 @@ async fn connect_socket(call: &FileCall, path: PathBuf) -> Result<UnixStream, Re
     })
 }
 
-/// Passes bytes both ways, each to its own end, on a task of its own.
-fn join(upgrade: OnUpgrade, inside: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+/// Passes bytes both ways, each to its own end, on a task of its own. It is activity of its own too: what the client's
+/// connection was taken over from ends at once.
+fn join(connection: Connection, upgrade: OnUpgrade, inside: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     tokio::spawn(async move {
+        let _connection = connection;
         let mut inside = inside;
         let outside = match upgrade.await {
             Ok(upgraded) => upgraded,

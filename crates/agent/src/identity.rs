@@ -49,22 +49,47 @@ impl Identity {
     /// Runs `work` with this identity's rights on files, on this thread alone. The file system ids give up root's
     /// capabilities over files and bring them back, and leave the thread out of the user's reach by signals.
     pub(crate) fn act<Output>(&self, work: impl FnOnce() -> Output) -> io::Result<Output> {
-        let taken = self.take_on();
-        let output = taken.map(|()| work());
-        restore()?;
-        output
-    }
-
-    fn take_on(&self) -> io::Result<()> {
+        let _restored = Restored(restore);
         set_groups(&self.groups)?;
         set_file_group(self.gid)?;
-        set_file_user(self.uid)
+        set_file_user(self.uid)?;
+        Ok(work())
+    }
+
+    /// The same with the effective ids, which others see whom this thread speaks to. The real and the saved ones stay
+    /// root's, so that the user's signals do not reach the thread either, and it finds its way back.
+    pub(crate) fn act_fully<Output>(&self, work: impl FnOnce() -> Output) -> io::Result<Output> {
+        let _restored = Restored(restore_fully);
+        set_groups(&self.groups)?;
+        set_effective_group(self.gid)?;
+        set_effective_user(self.uid)?;
+        Ok(work())
+    }
+}
+
+/// Gives root's rights back when it goes, whether or not the work came to its end.
+struct Restored(fn() -> io::Result<()>);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        if let Err(error) = self.0() {
+            // The thread would do the next one's work with this one's rights.
+            tracing::error!(%error, "cannot take root's rights back");
+            std::process::abort();
+        }
     }
 }
 
 fn restore() -> io::Result<()> {
     set_file_user(0)?;
     set_file_group(0)?;
+    set_groups(&[])
+}
+
+/// The user first: it brings back the right to set the others. The file system ids follow the effective ones.
+fn restore_fully() -> io::Result<()> {
+    set_effective_user(0)?;
+    set_effective_group(0)?;
     set_groups(&[])
 }
 
@@ -86,6 +111,20 @@ mod calls {
         set(libc::SYS_setfsgid, gid)
     }
 
+    pub(super) fn set_effective_user(uid: u32) -> io::Result<()> {
+        set_effective(libc::SYS_setresuid, uid)
+    }
+
+    pub(super) fn set_effective_group(gid: u32) -> io::Result<()> {
+        set_effective(libc::SYS_setresgid, gid)
+    }
+
+    /// Of the real, the effective and the saved id only the second.
+    fn set_effective(call: libc::c_long, id: u32) -> io::Result<()> {
+        // SAFETY: the call takes numbers only.
+        check(unsafe { libc::syscall(call, u32::MAX, id, u32::MAX) })
+    }
+
     /// Both calls answer the previous id and tell no fault, so the id is asked for by setting an impossible one.
     fn set(call: libc::c_long, id: u32) -> io::Result<()> {
         // SAFETY: the call takes a number only.
@@ -101,4 +140,4 @@ mod calls {
 }
 
 pub(crate) use calls::set_groups;
-use calls::{set_file_group, set_file_user};
+use calls::{set_effective_group, set_effective_user, set_file_group, set_file_user};

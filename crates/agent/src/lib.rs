@@ -14,6 +14,7 @@ mod activity;
 mod answer;
 mod auth;
 mod boot;
+mod browser;
 mod clock;
 mod defaults;
 mod error;

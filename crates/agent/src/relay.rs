@@ -81,8 +81,8 @@ fn own_folder(socket: &Path) -> Result<(), AgentError> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
         Ok(()) | Err(_) => {}
     }
-    let status = std::fs::metadata(folder).map_err(failed)?;
-    if status.uid() != rustix::process::geteuid().as_raw() || status.mode() & 0o022 != 0 {
+    let status = std::fs::symlink_metadata(folder).map_err(failed)?;
+    if !status.is_dir() || status.uid() != rustix::process::geteuid().as_raw() || status.mode() & 0o022 != 0 {
         return Err(AgentError::OthersFolder { folder: folder.to_owned() });
     }
     Ok(())
@@ -92,18 +92,29 @@ fn own_folder(socket: &Path) -> Result<(), AgentError> {
 fn reach(options: &Relay) -> Result<UnixStream, AgentError> {
     let failed = |source| AgentError::Listen { address: options.socket.display().to_string(), source };
     if let Ok(stream) = UnixStream::connect(&options.socket) {
-        return Ok(stream);
+        return of_the_user(stream, &options.socket);
     }
     let lock = beside(&options.socket, "lock").and_then(|path| private(&path)).map_err(failed)?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
     // Another relay may have started it meanwhile.
     if let Ok(stream) = UnixStream::connect(&options.socket) {
-        return Ok(stream);
+        return of_the_user(stream, &options.socket);
     }
     let listener = bind_unix(&options.socket)?;
     let log = beside(&options.socket, "log").and_then(|path| private(&path)).map_err(failed)?;
     start(&options.daemon, listener.into(), log).map_err(AgentError::setup("start the daemon"))?;
-    UnixStream::connect(&options.socket).map_err(failed)
+    of_the_user(UnixStream::connect(&options.socket).map_err(failed)?, &options.socket)
+}
+
+/// The stream, if whoever listens at its other end is the user, too.
+fn of_the_user(stream: UnixStream, socket: &Path) -> Result<UnixStream, AgentError> {
+    let failed =
+        |error: rustix::io::Errno| AgentError::Listen { address: socket.display().to_string(), source: error.into() };
+    let listener = rustix::net::sockopt::socket_peercred(&stream).map_err(failed)?;
+    if listener.uid != rustix::process::geteuid() {
+        return Err(AgentError::OthersFolder { folder: socket.to_owned() });
+    }
+    Ok(stream)
 }
 
 fn beside(socket: &Path, ending: &str) -> io::Result<PathBuf> {

@@ -24,7 +24,7 @@ use crate::own_service::OwnService;
 use crate::process::ProcessService;
 use crate::shared::Shared;
 use crate::transport::Transport;
-use crate::{forward, surroundings};
+use crate::{browser, forward, surroundings};
 
 /// A stream's window: more than a far client's bandwidth times its delay needs, less than memory minds.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -39,9 +39,9 @@ const STREAMS: u32 = 4096;
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
 /// Serves clients until no more can come and the last is gone; on a listener, for ever.
-pub(crate) async fn serve(mut transport: impl Transport, shared: Arc<Shared>) {
+pub(crate) async fn serve<Way: Transport>(mut transport: Way, shared: Arc<Shared>) {
     let activity = Arc::clone(&shared.activity);
-    let routes = Routes::new(shared);
+    let routes = Routes::new(shared, Way::IS_PUBLIC);
     loop {
         match transport.accept().await {
             Ok(Some(stream)) => routes.attend(stream),
@@ -64,18 +64,17 @@ fn is_exhausted(error: &io::Error) -> bool {
 #[derive(Clone)]
 struct Routes {
     shared: Arc<Shared>,
+    is_public: bool,
     rpc: ConnectRpcService,
     http: Arc<auto::Builder<TokioExecutor>>,
 }
 
 impl Routes {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, is_public: bool) -> Self {
         let router = Arc::new(ProcessService(Arc::clone(&shared))).register(Router::new());
         let router = Arc::new(FilesystemService(Arc::clone(&shared))).register(router);
         let router = Arc::new(OwnService(Arc::clone(&shared))).register(router);
         let mut http = auto::Builder::new(TokioExecutor::new());
-        // A client that said all it had to say may end its side, and still wants its answer.
-        http.http1().half_close(true);
         http.http2()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -85,7 +84,7 @@ impl Routes {
             // A client that gives up many calls at once is no attacker: whoever has the socket has the sandbox.
             .max_pending_accept_reset_streams(STREAMS as usize)
             .max_local_error_reset_streams(None);
-        Self { shared, rpc: ConnectRpcService::new(router), http: Arc::new(http) }
+        Self { shared, is_public, rpc: ConnectRpcService::new(router), http: Arc::new(http) }
     }
 
     /// Serves one client on a task of its own.
@@ -106,6 +105,10 @@ impl Routes {
     }
 
     async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
+        if self.is_public && self.shared.access.is_open() && browser::may_have_sent(&request) {
+            Source::new(request.into_body()).drain().await;
+            return Refusal::new(StatusCode::FORBIDDEN, browser::REFUSED).into_response();
+        }
         // What lets itself be opened by other means than the token.
         match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/health") => return empty(StatusCode::NO_CONTENT),

@@ -48,10 +48,12 @@ async fn try_initialize(shared: &Arc<Shared>, request: Request<Incoming>) -> Res
     if let Some(name) = wanted.unsupported() {
         return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, format!("`{name}` is not done by this agent")));
     }
-    shared.access.initialize(&parts.headers, wanted.access_token.as_deref().and_then(Token::new))?;
+    // All of it is looked at before any of it is done.
+    wanted.check()?;
     if let Some(user) = wanted.default_user.as_deref().filter(|user| !user.is_empty()) {
         shared.user(Some(user))?;
     }
+    shared.access.initialize(&parts.headers, wanted.access_token.as_deref().and_then(Token::new))?;
     shared.defaults.change(|defaults| {
         defaults.environment.extend(wanted.env_vars.unwrap_or_default());
         if let Some(user) = wanted.default_user.filter(|user| !user.is_empty()) {
@@ -65,6 +67,21 @@ async fn try_initialize(shared: &Arc<Shared>, request: Request<Incoming>) -> Res
 }
 
 impl Initialization {
+    /// What no command could be started with is refused here.
+    fn check(&self) -> Result<(), Refusal> {
+        for (name, value) in self.env_vars.iter().flatten() {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                return Err(Refusal::bad_request(format!(
+                    "`{name}` cannot name an environment variable of that value"
+                )));
+            }
+        }
+        if self.default_workdir.as_deref().is_some_and(|workdir| workdir.contains('\0')) {
+            return Err(Refusal::bad_request("the default working directory contains a zero byte"));
+        }
+        Ok(())
+    }
+
     fn unsupported(&self) -> Option<&'static str> {
         let asked = [
             (self.ca_bundle.as_ref().is_some_and(|bundle| !bundle.is_empty()), "caBundle"),

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, FromRawFd as _, RawFd};
 use std::os::unix::fs::FileTypeExt as _;
-use std::os::unix::net::UnixListener as StdUnixListener;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::Path;
 
 use rustix::fs::Mode;
@@ -15,6 +15,9 @@ use crate::error::AgentError;
 
 /// Brings clients, one stream each.
 pub(crate) trait Transport {
+    /// Whether whoever is on the machine can come, so that a page in a browser there can have it called.
+    const IS_PUBLIC: bool = false;
+
     /// What a client is heard and answered on.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
@@ -31,6 +34,8 @@ impl Transport for UnixListener {
 }
 
 impl Transport for TcpListener {
+    const IS_PUBLIC: bool = true;
+
     type Stream = TcpStream;
 
     async fn accept(&mut self) -> io::Result<Option<TcpStream>> {
@@ -63,11 +68,16 @@ fn take_listener(descriptor: RawFd) -> io::Result<UnixListener> {
 }
 
 /// Binds a unix socket for the owner alone: whoever connects may run commands. One that an earlier agent left is
-/// replaced.
+/// replaced; one that somebody listens on is not.
 pub(crate) fn bind_unix(path: &Path) -> Result<StdUnixListener, AgentError> {
     let failed = |source| AgentError::Listen { address: path.display().to_string(), source };
     match path.symlink_metadata() {
-        Ok(status) if status.file_type().is_socket() => std::fs::remove_file(path).map_err(failed)?,
+        Ok(status) if status.file_type().is_socket() => {
+            if StdUnixStream::connect(path).is_ok() {
+                return Err(failed(io::ErrorKind::AddrInUse.into()));
+            }
+            std::fs::remove_file(path).map_err(failed)?;
+        }
         Ok(_) => return Err(AgentError::NotASocket { path: path.to_owned() }),
         Err(_) => {}
     }

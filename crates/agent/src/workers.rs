@@ -65,14 +65,34 @@ impl Workers {
         identity: Option<Identity>,
         work: impl FnOnce() -> io::Result<Output> + Send + 'static,
     ) -> io::Result<Output> {
+        self.queue(move || match identity {
+            Some(identity) => identity.act(work).and_then(|output| output),
+            None => work(),
+        })
+        .await
+    }
+
+    /// The same as an identity that others may ask for, as the other end of a socket can.
+    pub(crate) async fn run_fully<Output: Send + 'static>(
+        &self,
+        identity: Option<Identity>,
+        work: impl FnOnce() -> io::Result<Output> + Send + 'static,
+    ) -> io::Result<Output> {
+        self.queue(move || match identity {
+            Some(identity) => identity.act_fully(work).and_then(|output| output),
+            None => work(),
+        })
+        .await
+    }
+
+    async fn queue<Output: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<Output> + Send + 'static,
+    ) -> io::Result<Output> {
         let (answer, result) = oneshot::channel();
         let job = Box::new(move || {
-            let output = match identity {
-                Some(identity) => identity.act(work).and_then(|output| output),
-                None => work(),
-            };
             // Nobody waits any more: the connection is gone.
-            drop(answer.send(output));
+            drop(answer.send(work()));
         });
         self.queue.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_back(job);
         self.queue.added.notify_one();
@@ -112,23 +132,50 @@ mod tests {
         assert_eq!(workers.run(None, || Ok(7)).await.unwrap(), 7);
     }
 
-    #[tokio::test]
-    async fn an_identity_is_taken_on_and_given_back() {
-        if crate::identity::Power::probe() != crate::identity::Power::Root {
-            return;
-        }
-        let workers = Workers::start().unwrap();
+    /// A file that only root may read, in a folder that all may enter.
+    fn secret() -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("secret");
         std::fs::write(&secret, "").unwrap();
-        std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        let identity = Identity { uid: 65_534, gid: 65_534, groups: [65_534].into() };
-        for _ in 0..2 * THREADS {
-            let path = secret.clone();
-            let refused = workers.run(Some(identity.clone()), move || std::fs::read(path)).await;
-            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
-            let path = secret.clone();
-            workers.run(None, move || std::fs::read(path)).await.unwrap();
+        for (path, mode) in [(folder.path(), 0o755), (&secret, 0o600)] {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         }
+        (folder, secret)
+    }
+
+    fn nobody() -> Option<Identity> {
+        let root = crate::identity::Power::probe() == crate::identity::Power::Root;
+        root.then(|| Identity { uid: 65_534, gid: 65_534, groups: [65_534].into() })
+    }
+
+    #[tokio::test]
+    async fn an_identity_is_taken_on_and_given_back() {
+        let Some(identity) = nobody() else { return };
+        let workers = Workers::start().unwrap();
+        let (_folder, secret) = secret();
+        for _ in 0..2 * THREADS {
+            let read = || {
+                let path = secret.clone();
+                move || std::fs::read(path)
+            };
+            let refused = workers.run(Some(identity.clone()), read()).await;
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+            workers.run(None, read()).await.unwrap();
+            let refused = workers.run_fully(Some(identity.clone()), read()).await;
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+            workers.run(None, read()).await.unwrap();
+        }
+    }
+
+    #[test]
+    fn an_identity_is_given_back_in_a_panic() {
+        let Some(identity) = nobody() else { return };
+        let (_folder, secret) = secret();
+        let panics = || -> () { panic!("on purpose") };
+        assert!(catch_unwind(AssertUnwindSafe(|| identity.act(panics))).is_err());
+        std::fs::read(&secret).unwrap();
+        assert!(catch_unwind(AssertUnwindSafe(|| identity.act_fully(panics))).is_err());
+        std::fs::read(&secret).unwrap();
+        assert!(rustix::process::geteuid().is_root() && rustix::process::getegid().is_root());
     }
 }

@@ -3,14 +3,16 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use serde::Deserialize;
 
+use super::place::Place;
 use super::upload::Written;
 use super::{FileCall, Source, open, operations};
 use crate::answer::{Body, Refusal, json};
@@ -68,19 +70,46 @@ fn join(sources: &[PathBuf], destination: &Path) -> Result<(), Fault> {
     let opened = sources.iter().map(|source| open::open_file(source).map_err(at(source)));
     let opened = opened.collect::<Result<Vec<File>, Fault>>()?;
     operations::make_parents(destination).map_err(at(destination))?;
-    let beside = beside(destination);
-    let filled = fill(&beside, opened).and_then(|()| std::fs::rename(&beside, destination));
+    let place = Place::of(destination).map_err(at(destination))?;
+    if let Some(same) = find_same(&opened, &place).map_err(at(destination))? {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is both source and destination");
+        return Err((sources[same].clone(), error));
+    }
+    let beside = Place::of(&beside(destination)).map_err(at(destination))?;
+    let filled = fill(&beside, opened).and_then(|()| beside.rename_to(&place));
     if let Err(error) = filled {
         // The first fault is the one to tell.
-        std::fs::remove_file(&beside).ok();
+        beside.unlink().ok();
         return Err((destination.to_owned(), error));
     }
-    sources.iter().try_for_each(|source| std::fs::remove_file(source).map_err(at(source)))
+    sources.iter().try_for_each(|source| remove_source(source).map_err(at(source)))
 }
 
-fn fill(place: &Path, sources: Vec<File>) -> io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-    let mut file = open::open(place, flags, Mode::from_raw_mode(0o666))?;
+/// Which of the sources is the destination, by whatever name.
+fn find_same(sources: &[File], destination: &Place) -> io::Result<Option<usize>> {
+    let there = match destination.entry().and_then(|entry| entry.metadata()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    for (number, source) in sources.iter().enumerate() {
+        let status = source.metadata()?;
+        if (status.dev(), status.ino()) == (there.dev(), there.ino()) {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
+}
+
+/// One that is named twice is gone the second time.
+fn remove_source(source: &Path) -> io::Result<()> {
+    match Place::of(source)?.unlink() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn fill(place: &Place, sources: Vec<File>) -> io::Result<()> {
+    let mut file = place.make_file(Mode::from_raw_mode(0o666))?;
     for mut source in sources {
         io::copy(&mut source, &mut file)?;
     }

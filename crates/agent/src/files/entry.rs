@@ -1,24 +1,26 @@
 //! Entries as envd describes them.
 
-use std::fs::{self, FileType, Metadata};
+use std::fs::{self, File, FileType, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use sandboxer_envd::filesystem::{EntryInfo, FileType as WireType};
 
+use super::place::{Place, target, way_to};
 use super::{metadata, own as own_entries};
 use crate::accounts::Accounts;
 
 /// Describes what stands at `path`. Of a link, type and mode are its target's, as in envd.
 pub(super) fn describe(path: &Path, accounts: &Accounts) -> io::Result<EntryInfo> {
-    Ok(of(path, &fs::symlink_metadata(path)?, accounts))
+    of(path, &Place::of(path)?.entry()?, accounts)
 }
 
-/// The same, of an entry whose status is known.
-pub(super) fn of(path: &Path, status: &Metadata, accounts: &Accounts) -> EntryInfo {
+/// The same, of an entry that is open.
+pub(super) fn of(path: &Path, entry: &File, accounts: &Accounts) -> io::Result<EntryInfo> {
+    let status = &entry.metadata()?;
     let (kind, mode, target) = if status.is_symlink() { follow(path) } else { own(status) };
-    EntryInfo {
+    Ok(EntryInfo {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         r#type: kind.into(),
         path: path.to_string_lossy().into_owned(),
@@ -29,8 +31,8 @@ pub(super) fn of(path: &Path, status: &Metadata, accounts: &Accounts) -> EntryIn
         group: accounts.group_name(status.gid()),
         modified_time: own_entries::modified(status).into(),
         symlink_target: target,
-        metadata: metadata::read(path).into_iter().collect(),
-    }
+        metadata: metadata::read(&way_to(entry)).into_iter().collect(),
+    })
 }
 
 fn own(status: &Metadata) -> (WireType, u32, Option<String>) {
@@ -46,7 +48,7 @@ fn own(status: &Metadata) -> (WireType, u32, Option<String>) {
 
 /// A link that leads nowhere is of no type and gives its own path as target, as in envd.
 fn follow(path: &Path) -> (WireType, u32, Option<String>) {
-    let target = fs::canonicalize(path).and_then(|target| Ok((fs::metadata(&target)?, target)));
+    let target = target(path).and_then(|target| Ok((target.metadata()?, fs::read_link(way_to(&target))?)));
     match target {
         Ok((status, target)) => {
             let (kind, mode, _) = own(&status);

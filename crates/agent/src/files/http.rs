@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 
 use super::query::Query;
 use super::{FileCall, Source, compose, download, upload};
+use crate::access::Opened;
 use crate::answer::{Body, Refusal, json};
 use crate::clock;
 use crate::shared::Shared;
@@ -49,5 +50,10 @@ async fn content(shared: &Arc<Shared>, head: &Parts, body: Source) -> Result<Res
 }
 
 fn permit(shared: &Shared, headers: &HeaderMap, query: &Query, operation: &str) -> Result<(), Refusal> {
-    Ok(shared.access.permit_file(headers, &query.signed(operation), clock::now().seconds)?)
+    let opened = shared.access.permit_file(headers, &query.signed(operation), clock::now().seconds)?;
+    if opened == Opened::BySignature && query.mode.is_some() {
+        // The signature does not speak of it.
+        return Err(Refusal::bad_request("`mode` cannot be part of a signed address"));
+    }
+    Ok(())
 }

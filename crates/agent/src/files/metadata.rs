@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use http::HeaderMap;
-use rustix::fs::{XattrFlags, flistxattr, fremovexattr, fsetxattr, lgetxattr, llistxattr};
+use rustix::fs::{XattrFlags, flistxattr, fremovexattr, fsetxattr, getxattr, listxattr};
 use rustix::io::Errno;
 
 use crate::answer::Refusal;
@@ -68,18 +68,18 @@ pub(super) fn replace(file: &File, metadata: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Those of an entry. What cannot be read has none.
+/// Those of what a path leads to. What cannot be read has none.
 pub(super) fn read(path: &Path) -> Metadata {
     let mut names = Vec::new();
     // Nearly every file has none, so its names are asked for with a small buffer first.
     let mut few = [0; 256];
-    let listed = match llistxattr(path, &mut few) {
+    let listed = match listxattr(path, &mut few) {
         Ok(0) => return Metadata::new(),
         Ok(length) => {
             names.extend_from_slice(&few[..length]);
             Ok(length)
         }
-        Err(Errno::RANGE) => llistxattr(path, rustix::buffer::spare_capacity(reserve(&mut names))),
+        Err(Errno::RANGE) => listxattr(path, rustix::buffer::spare_capacity(reserve(&mut names))),
         other => other,
     };
     if listed.is_err() {
@@ -90,7 +90,8 @@ pub(super) fn read(path: &Path) -> Metadata {
 
 fn value(path: &Path, key: &str) -> Option<String> {
     let mut value = Vec::with_capacity(LARGEST);
-    lgetxattr(path, format!("{NAMESPACE}{key}"), rustix::buffer::spare_capacity(&mut value)).ok()?;
+    getxattr(path, format!("{NAMESPACE}{key}"), rustix::buffer::spare_capacity(&mut value)).ok()?;
+    value.shrink_to_fit();
     String::from_utf8(value).ok()
 }
 
@@ -141,7 +142,7 @@ mod tests {
         replace(&file, &Metadata::new()).unwrap();
         assert_eq!(read(&path), Metadata::new());
         let mut kept = [0; 8];
-        assert_eq!(lgetxattr(&path, "user.other", &mut kept).unwrap(), 4);
+        assert_eq!(getxattr(&path, "user.other", &mut kept).unwrap(), 4);
         assert_eq!(read(Path::new("/no/such")), Metadata::new());
     }
 }

@@ -14,6 +14,7 @@ mod metadata;
 mod open;
 pub(crate) mod operations;
 mod own;
+mod place;
 mod query;
 mod range;
 mod remove;

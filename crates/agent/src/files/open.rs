@@ -1,4 +1,4 @@
-//! Opening files for their content.
+//! Opening files.
 //!
 //! The agent opens with the rights of its user, but as the agent: `/proc/self` is the agent's, and the kernel lets a
 //! process look at itself whatever its ids. A path, or a link that a program in the sandbox planted, must not lead
@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat, openat2};
@@ -14,14 +14,43 @@ use rustix::io::Errno;
 
 /// Opens what `path` leads to. Never waits for the other end of a pipe.
 pub(super) fn open(path: &Path, flags: OFlags, mode: Mode) -> io::Result<File> {
-    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = match openat2(CWD, path, flags, mode, ResolveFlags::NO_MAGICLINKS) {
-        // Kernels before 5.6 and some container run-times lack the call.
-        Err(Errno::NOSYS) => openat(CWD, path, flags, mode),
+    // What is not opened for its content takes no flag about content.
+    let about_content = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NONBLOCK | OFlags::NOCTTY };
+    let flags = flags | OFlags::CLOEXEC | about_content;
+    open_at(CWD, path, flags, mode, ResolveFlags::NO_MAGICLINKS)
+}
+
+/// A folder, to do something in it.
+pub(super) fn folder(path: &Path) -> io::Result<File> {
+    open(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
+}
+
+/// A folder below an open one, by a path without links.
+pub(super) fn folder_below(top: &File, path: &Path) -> io::Result<File> {
+    if path.as_os_str().is_empty() {
+        return top.try_clone();
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    open_at(top, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)
+}
+
+fn open_at(top: impl AsFd, path: &Path, flags: OFlags, mode: Mode, resolve: ResolveFlags) -> io::Result<File> {
+    let file = match openat2(&top, path, flags, mode, resolve) {
+        // Kernels before 5.6 and some container run-times lack the call. Who acts with their own rights alone needs no
+        // care about where a path leads.
+        Err(Errno::NOSYS) if !acts_for_another()? => openat(top, path, flags, mode),
         other => other,
     }?;
     refuse_processes(&file)?;
     Ok(file.into())
+}
+
+/// Whether this thread has somebody else's rights over files.
+fn acts_for_another() -> io::Result<bool> {
+    let status = std::fs::read_to_string("/proc/thread-self/status")?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    let ids: Vec<&str> = ids.split_whitespace().collect();
+    Ok(!matches!(ids[..], [_, effective, _, files] if effective == files))
 }
 
 /// A regular file for reading.
@@ -83,6 +112,15 @@ mod tests {
         }
         open_file(Path::new("/proc/meminfo")).unwrap();
         open(Path::new("/proc/sys"), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+
+    #[test]
+    fn who_acts_for_another_is_known() {
+        assert!(!acts_for_another().unwrap());
+        if rustix::process::geteuid().is_root() {
+            let nobody = crate::identity::Identity { uid: 65_534, gid: 65_534, groups: [65_534].into() };
+            assert!(nobody.act(acts_for_another).unwrap().unwrap());
+        }
     }
 
     #[test]

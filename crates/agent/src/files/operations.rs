@@ -2,75 +2,90 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+
+use super::open;
+use super::place::{Place, target, way_to};
 
 /// A new directory with the parents that lack.
 pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => {
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it exists and is not a directory"));
-        }
-        other => return other,
-    }
-    make_parents(path)?;
-    fs::create_dir(path)
-}
-
-/// The parents that lack.
-pub(crate) fn make_parents(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs::create_dir_all)
-}
-
-/// Renames, replacing what stood there.
-pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Either the source lacks, which is told before anything is made, or the target's parent.
-            fs::symlink_metadata(from)?;
-            make_parents(to)?;
-            fs::rename(from, to)
+    match with_parents(path, Place::make_folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && open::folder(path).is_err() => {
+            Err(io::Error::new(io::ErrorKind::NotADirectory, "it exists and is not a directory"))
         }
         other => other,
     }
 }
 
+/// The parents that lack.
+pub(crate) fn make_parents(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    match open::folder(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other.map(drop),
+    }
+    make_parents(parent)?;
+    match Place::of(parent)?.make_folder() {
+        // Somebody else made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// Does something at a place; where its parents lack, makes them first.
+fn with_parents(path: &Path, work: impl Fn(&Place) -> io::Result<()>) -> io::Result<()> {
+    let place = match Place::of(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_parents(path)?;
+            Place::of(path)?
+        }
+        other => other?,
+    };
+    work(&place)
+}
+
+/// Renames, replacing what stood there.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let from = Place::of(from)?;
+    // That the source lacks is told before anything is made.
+    from.entry()?;
+    with_parents(to, |to| from.rename_to(to))
+}
+
 /// A link, replacing an old one of that name.
 pub(crate) fn make_symlink(path: &Path, target: &Path) -> io::Result<()> {
-    match symlink(target, path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make_parents(path)?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_symlink() => fs::remove_file(path)?,
-        other => return other,
-    }
-    symlink(target, path)
+    with_parents(path, |place| match place.make_symlink(target) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && place.entry()?.metadata()?.is_symlink() => {
+            place.unlink()?;
+            place.make_symlink(target)
+        }
+        other => other,
+    })
 }
 
 /// One more name of a file, replacing a file or a link of that name.
 pub(crate) fn make_hard_link(path: &Path, existing: &Path) -> io::Result<()> {
-    match fs::hard_link(existing, path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Either the file lacks, which is told before anything is made, or the parent of its new name.
-            fs::symlink_metadata(existing)?;
-            make_parents(path)?;
-        }
+    let existing = Place::of(existing)?;
+    existing.entry()?;
+    with_parents(path, |place| match existing.link_to(place) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if is_same_file(path, existing)? {
+            if is_same_file(place, &existing)? {
                 return Ok(());
             }
-            fs::remove_file(path)?;
+            place.unlink()?;
+            existing.link_to(place)
         }
-        other => return other,
-    }
-    fs::hard_link(existing, path)
+        other => other,
+    })
 }
 
-fn is_same_file(one: &Path, other: &Path) -> io::Result<bool> {
-    let (one, other) = (fs::symlink_metadata(one)?, fs::symlink_metadata(other)?);
+fn is_same_file(one: &Place, other: &Place) -> io::Result<bool> {
+    let (one, other) = (one.entry()?.metadata()?, other.entry()?.metadata()?);
     Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
-/// Permission bits.
+/// Permission bits of what the path leads to.
 pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    fs::set_permissions(way_to(&target(path)?), fs::Permissions::from_mode(mode))
 }

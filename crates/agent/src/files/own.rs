@@ -1,6 +1,6 @@
 //! Entries and changes as `sandboxer.agent.v1` describes them: names are bytes, and nothing is left out.
 
-use std::fs::{self, FileType, Metadata};
+use std::fs::{File, FileType, Metadata};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Dir, Mode, OFlags};
 use sandboxer_envd::Timestamp;
 use sandboxer_envd::agent::watch_response::{Change as WireChange, Event, KeepAlive, Overflow, Watching};
 use sandboxer_envd::agent::{ChangeKind as WireKind, Entry, EntryKind, ListDirectoryResponse, WatchResponse};
@@ -18,10 +18,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::call::{FileCall, fault};
+use super::list::own_name;
 use super::open;
+use super::place::{Place, entry_in, read_link, target};
 use super::watch::{self, Change, ChangeKind, Told, Wanted};
 use crate::accounts::Accounts;
 
+/// The beginning of the year 1, and the end of the year 9999, in seconds since 1970.
+const FIRST_SECOND: i64 = -62_135_596_800;
+const LAST_SECOND: i64 = 253_402_300_799;
 /// Entries in one part of a listing.
 const PART: usize = 1000;
 /// Parts that wait for a client that does not read.
@@ -29,27 +34,28 @@ const WAITING: usize = 2;
 
 /// Describes what stands at `path`.
 pub(crate) fn describe(path: &Path, accounts: &Accounts) -> io::Result<Entry> {
-    Ok(of(path, &fs::symlink_metadata(path)?, accounts))
+    of(path, &Place::of(path)?.entry()?, accounts)
 }
 
-fn of(path: &Path, status: &Metadata, accounts: &Accounts) -> Entry {
-    let target = status.is_symlink().then(|| fs::read_link(path).ok()).flatten();
-    let leads_to = if status.is_symlink() { fs::metadata(path).ok() } else { None };
-    Entry {
+fn of(path: &Path, entry: &File, accounts: &Accounts) -> io::Result<Entry> {
+    let status = entry.metadata()?;
+    let link = status.is_symlink().then(|| read_link(entry).ok()).flatten();
+    let leads_to = link.as_ref().and_then(|_| target(path).and_then(|target| target.metadata()).ok());
+    Ok(Entry {
         path: bytes(path.to_owned()),
         kind: kind(status.file_type()).into(),
         size: status.size(),
         mode: status.mode() & 0o7777,
         owner: accounts.user_name(status.uid()),
         group: accounts.group_name(status.gid()),
-        modified: modified(status).into(),
-        target: target.map(bytes),
+        modified: modified(&status).into(),
+        target: link.map(bytes),
         target_kind: leads_to.map_or(EntryKind::Unspecified, |status| kind(status.file_type())).into(),
         allocated: status.blocks() * 512,
         links: status.nlink(),
         inode: status.ino(),
         device: status.dev(),
-    }
+    })
 }
 
 fn bytes(path: PathBuf) -> Bytes {
@@ -74,7 +80,8 @@ fn kind(from: FileType) -> EntryKind {
 
 pub(super) fn modified(status: &Metadata) -> Timestamp {
     Timestamp {
-        seconds: status.mtime(),
+        // A file may bear any date; a message holds those of the years 1 to 9999.
+        seconds: status.mtime().clamp(FIRST_SECOND, LAST_SECOND),
         nanos: i32::try_from(status.mtime_nsec()).unwrap_or(0),
         ..Timestamp::default()
     }
@@ -85,19 +92,14 @@ pub(crate) async fn list_directory(
     call: FileCall,
     path: PathBuf,
 ) -> Result<impl Stream<Item = Result<ListDirectoryResponse, ConnectError>> + Send, ConnectError> {
-    let folder = |path: &Path| {
-        // Also refuses what no path should lead to.
-        open::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        fs::read_dir(path)
-    };
-    let folder = call.run(&path, folder).await?;
+    let folder = call.run(&path, Listing::open).await?;
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         let mut folder = folder;
         loop {
             let accounts = call.shared.accounts();
             let read = move || {
-                let part = read_part(&mut folder, &accounts);
+                let part = folder.next_part(&accounts);
                 Ok((folder, part))
             };
             let read = call.act(read).await;
@@ -119,16 +121,32 @@ fn receiver_stream<Item: Send>(receiver: mpsc::Receiver<Item>) -> impl Stream<It
     futures::stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
 }
 
-fn read_part(folder: &mut fs::ReadDir, accounts: &Accounts) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    while entries.len() < PART {
-        let Some(found) = folder.next().transpose()? else { break };
-        match found.metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            status => entries.push(of(&found.path(), &status?, accounts)),
-        }
+/// A directory that is being read.
+struct Listing {
+    path: PathBuf,
+    folder: File,
+    entries: Dir,
+}
+
+impl Listing {
+    fn open(path: &Path) -> io::Result<Self> {
+        let folder = open::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(Self { path: path.to_owned(), entries: Dir::read_from(&folder)?, folder })
     }
-    Ok(entries)
+
+    fn next_part(&mut self, accounts: &Accounts) -> io::Result<Vec<Entry>> {
+        let mut part = Vec::new();
+        while part.len() < PART {
+            let Some(found) = self.entries.next().transpose()? else { break };
+            let Some(name) = own_name(&found) else { continue };
+            let entry = entry_in(&self.folder, &name);
+            match entry.and_then(|entry| of(&self.path.join(&name), &entry, accounts)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                entry => part.push(entry?),
+            }
+        }
+        Ok(part)
+    }
 }
 
 /// What happens in a directory from now on.

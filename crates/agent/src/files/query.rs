@@ -29,7 +29,7 @@ impl Query {
             let value = decode(value);
             match &*decode(name) {
                 b"path" => query.path = Some(OsString::from_vec(value.into_owned())),
-                b"username" if !value.is_empty() => query.username = Some(words(&value, "username")?.to_owned()),
+                b"username" if !value.is_empty() => query.username = Some(user(words(&value, "username")?)?),
                 b"mode" => query.mode = Some(mode(words(&value, "mode")?)?),
                 b"signature" => query.signature = Some(words(&value, "signature")?.to_owned()),
                 b"signature_expiration" => query.expiration = Some(expiration(words(&value, "signature_expiration")?)?),
@@ -65,6 +65,14 @@ fn words<'a>(value: &'a [u8], name: &str) -> Result<&'a str, Refusal> {
     std::str::from_utf8(value).map_err(|_| Refusal::bad_request(format!("the query parameter `{name}` is not UTF-8")))
 }
 
+/// With a colon, a signature of one path and user would be that of another path and user, too.
+fn user(text: &str) -> Result<String, Refusal> {
+    if text.contains(':') {
+        return Err(Refusal::bad_request(format!("`{text}` is no name of a user")));
+    }
+    Ok(text.to_owned())
+}
+
 fn mode(text: &str) -> Result<u32, Refusal> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
     mode.ok_or_else(|| Refusal::bad_request(format!("`{text}` is no octal file mode")))
@@ -86,7 +94,7 @@ mod tests {
         assert_eq!(query.signature.as_deref(), Some("v1_a/b+c"));
         assert_eq!(Query::parse(None).unwrap(), Query::default());
         assert_eq!(Query::parse(Some("signature_expiration=-5")).unwrap().expiration, Some(-5));
-        for bad in ["mode=999", "mode=17777", "username=%ff", "signature_expiration=soon"] {
+        for bad in ["username=read%3Aroot", "mode=999", "mode=17777", "username=%ff", "signature_expiration=soon"] {
             assert!(Query::parse(Some(bad)).is_err(), "{bad}");
         }
     }

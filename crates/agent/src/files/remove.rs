@@ -5,8 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
+
+use super::place::Place;
 
 /// Directories below this depth are first moved up to the top: a program in the sandbox can nest them deeper than any
 /// stack or any number of descriptors.
@@ -17,20 +19,24 @@ const DIRECTORY: OFlags =
 
 /// Removes a file, a link or a whole tree. Follows no link; one that is absent already is no error.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    match unlinkat(CWD, path, AtFlags::empty()) {
+    let place = match Place::of(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    match unlinkat(place.folder(), place.name(), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) if is_directory(path) => {}
+        Err(Errno::ISDIR | Errno::PERM) if is_directory(&place) => {}
         Err(error) => return Err(error.into()),
     }
-    let top = openat(CWD, path, DIRECTORY, Mode::empty())?;
+    let top = openat(place.folder(), place.name(), DIRECTORY, Mode::empty())?;
     // Each round leaves what it moved up to the next; the tree gets less by every directory of a round.
     let mut moved = 0;
     while empty(&top, &top, 0, &mut moved)? {}
-    Ok(unlinkat(CWD, path, AtFlags::REMOVEDIR)?)
+    Ok(unlinkat(place.folder(), place.name(), AtFlags::REMOVEDIR)?)
 }
 
-fn is_directory(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|status| status.is_dir())
+fn is_directory(place: &Place) -> bool {
+    place.entry().and_then(|entry| entry.metadata()).is_ok_and(|status| status.is_dir())
 }
 
 /// Removes what is in `folder`. Whether something was moved up to `top`.
@@ -97,6 +103,8 @@ fn names(folder: impl AsFd) -> rustix::io::Result<Vec<(CString, FileType)>> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::CWD;
+
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, future, stream};
@@ -112,11 +113,16 @@ impl Upload<'_> {
 
     async fn form(&self, pieces: Pieces, kind: &str) -> Result<Vec<Written>, Refusal> {
         let boundary = multer::parse_boundary(kind).map_err(|error| bad_form(&error))?;
-        let pieces = with_a_later_end(pieces.map_err(io::Error::other));
-        let mut parts = multer::Multipart::new(pieces, boundary);
+        let heads = HeadLimit::default();
+        let mut parts = multer::Multipart::new(with_a_later_end(heads.watch(pieces)), boundary);
         let mut written: Vec<Written> = Vec::new();
-        while let Some(part) = parts.next_field().await.map_err(|error| bad_form(&error))? {
+        loop {
+            heads.begin();
+            let part = parts.next_field().await.map_err(|error| bad_form(&error))?;
+            heads.end();
+            let Some(mut part) = part else { break };
             if part.name() != Some("file") {
+                while part.chunk().await.map_err(|error| bad_form(&error))?.is_some() {}
                 continue;
             }
             let path = self.query.path.as_deref().or(part.file_name().map(AsRef::as_ref));
@@ -166,6 +172,43 @@ impl Upload<'_> {
 /// look later.
 fn with_a_later_end<Item>(pieces: impl Stream<Item = Item>) -> impl Stream<Item = Item> {
     pieces.chain(stream::once(tokio::task::yield_now()).filter_map(|()| future::ready(None)))
+}
+
+/// What may come between the contents of a form's parts, in bytes. The parser keeps it all until it is whole.
+const LARGEST_HEAD: usize = 256 * 1024;
+
+/// Counts what comes while a part's head is awaited.
+#[derive(Debug, Clone, Default)]
+struct HeadLimit(Arc<Mutex<Option<usize>>>);
+
+impl HeadLimit {
+    fn begin(&self) {
+        *self.counted() = Some(0);
+    }
+
+    fn end(&self) {
+        *self.counted() = None;
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Option<usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same pieces, with an error where a head is too long.
+    fn watch(&self, pieces: Pieces) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        let limit = self.clone();
+        pieces.map(move |piece| {
+            let piece = piece.map_err(io::Error::other)?;
+            match &mut *limit.counted() {
+                Some(count) if *count > LARGEST_HEAD => Err(io::Error::other("the head of a part is too long")),
+                Some(count) => {
+                    *count += piece.len();
+                    Ok(piece)
+                }
+                None => Ok(piece),
+            }
+        })
+    }
 }
 
 fn bad_form(error: &multer::Error) -> Refusal {

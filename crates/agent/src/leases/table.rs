@@ -14,6 +14,14 @@ use crate::clock::ticks;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
+/// So many leases there are at most.
+const MOST: usize = 1000;
+/// Of a lease's name, in bytes.
+const LONGEST_NAME: usize = 256;
+/// Of a lease's command, in bytes and in words.
+const LONGEST_COMMAND: usize = 64 * 1024;
+const MOST_WORDS: usize = 1024;
+
 /// All leases.
 #[derive(Debug)]
 pub(crate) struct Leases {
@@ -57,13 +65,14 @@ impl Leases {
 
     /// Places a lease or renews it. One that ran out stays so.
     pub(crate) fn set(&self, request: SetLeaseRequest) -> Result<(), ConnectError> {
-        if request.name.is_empty() || request.ttl_ms == 0 {
-            return Err(ConnectError::invalid_argument("a lease has a name, and lasts at least a millisecond"));
-        }
+        check(&request)?;
         let until = ticks().saturating_add(request.ttl_ms.saturating_mul(1_000_000));
         let mut table = self.table();
         if table.get(&request.name).is_some_and(|lease| !matches!(lease.state, State::Held { .. })) {
             return Err(ConnectError::failed_precondition(format!("the lease `{}` has run out", request.name)));
+        }
+        if table.len() >= MOST && !table.contains_key(&request.name) {
+            return Err(ConnectError::resource_exhausted(format!("there are {MOST} leases already")));
         }
         table.insert(request.name, Lease { expire: request.expire, state: State::Held { until } });
         drop(table);
@@ -125,6 +134,21 @@ impl Leases {
     }
 }
 
+fn check(request: &SetLeaseRequest) -> Result<(), ConnectError> {
+    if request.name.is_empty() || request.ttl_ms == 0 {
+        return Err(ConnectError::invalid_argument("a lease has a name, and lasts at least a millisecond"));
+    }
+    if request.name.len() > LONGEST_NAME {
+        return Err(ConnectError::invalid_argument(format!("a lease's name has at most {LONGEST_NAME} bytes")));
+    }
+    let length: usize = request.expire.iter().map(String::len).sum();
+    if length > LONGEST_COMMAND || request.expire.len() > MOST_WORDS {
+        let limits = format!("{LONGEST_COMMAND} bytes in {MOST_WORDS} words");
+        return Err(ConnectError::invalid_argument(format!("a lease's command has at most {limits}")));
+    }
+    Ok(())
+}
+
 fn pause(attempts: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
 }
@@ -170,7 +194,37 @@ impl Lease {
 
 #[cfg(test)]
 mod tests {
+    use sandboxer_envd::connectrpc::ErrorCode;
+
     use super::*;
+
+    fn set(leases: &Leases, name: String, expire: Vec<String>) -> Result<(), ErrorCode> {
+        let request = SetLeaseRequest { name, ttl_ms: 60_000, expire };
+        leases.set(request).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn a_lease_is_of_limited_size() {
+        let leases = Leases::new(Arc::default());
+        let set = |name: usize, expire: Vec<String>| set(&leases, "n".repeat(name), expire);
+        assert_eq!(set(LONGEST_NAME, vec!["x".repeat(LONGEST_COMMAND)]), Ok(()));
+        assert_eq!(set(LONGEST_NAME + 1, vec![]), Err(ErrorCode::InvalidArgument));
+        assert_eq!(set(1, vec!["x".repeat(LONGEST_COMMAND), "x".to_owned()]), Err(ErrorCode::InvalidArgument));
+        assert_eq!(set(1, vec![String::new(); MOST_WORDS + 1]), Err(ErrorCode::InvalidArgument));
+        assert_eq!(leases.list().len(), 1);
+    }
+
+    #[test]
+    fn there_are_so_many_leases_and_each_can_be_renewed() {
+        let leases = Leases::new(Arc::default());
+        for number in 0..MOST {
+            assert_eq!(set(&leases, number.to_string(), vec![]), Ok(()));
+        }
+        assert_eq!(set(&leases, "more".to_owned(), vec![]), Err(ErrorCode::ResourceExhausted));
+        assert_eq!(set(&leases, "0".to_owned(), vec![]), Ok(()));
+        leases.release("0");
+        assert_eq!(set(&leases, "more".to_owned(), vec![]), Ok(()));
+    }
 
     #[test]
     fn pauses_grow_up_to_a_limit() {

@@ -18,6 +18,8 @@ use crate::clock;
 
 /// Of a command that ended, this much of its arguments is remembered, in bytes.
 const REMEMBERED_ARGUMENTS: usize = 1024;
+/// Its directory is, unless its path is longer.
+const REMEMBERED_DIRECTORY: usize = 1024;
 
 /// A command that was started.
 pub(super) struct Command {
@@ -57,6 +59,11 @@ impl Command {
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How its process ended, if it did. Some of what it said may still be under way to its followers.
+    pub(super) fn exited(&self) -> Option<End> {
+        *self.exit.borrow()
+    }
+
     /// How it ended, once it did.
     pub(super) async fn ended(&self) -> End {
         let mut exit = self.exit.subscribe();
@@ -85,6 +92,7 @@ impl Command {
         let end = async {
             let end = self.await_exit(reaper, exit, deadline).await;
             self.exit.send_replace(end);
+            self.hub.exited();
             exited.send_replace(true);
             end
         };
@@ -127,8 +135,30 @@ fn cut(config: &mut ProcessConfig) {
         fits
     });
     config.args = words.cloned().collect();
+    config.cwd = config.cwd.take().filter(|cwd| cwd.len() <= REMEMBERED_DIRECTORY);
     config.envs.clear();
 }
 
 /// A command that is shared by its followers, its writers and its table.
 pub(super) type SharedCommand = Arc<Command>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_is_not_remembered() {
+        let long = "x".repeat(2 * REMEMBERED_ARGUMENTS);
+        let of = |word: &str| ProcessConfig {
+            cmd: "cmd".to_owned(),
+            args: vec![word.to_owned()],
+            envs: [("A".to_owned(), "b".to_owned())].into_iter().collect(),
+            cwd: Some(format!("/{word}")),
+        };
+        let (mut short, mut long) = (of("short"), of(&long));
+        cut(&mut short);
+        assert_eq!((short.args, short.cwd.as_deref()), (vec!["short".to_owned()], Some("/short")));
+        cut(&mut long);
+        assert_eq!((long.args, long.cwd, long.envs.len()), (vec![], None, 0));
+    }
+}

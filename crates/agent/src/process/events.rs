@@ -8,15 +8,18 @@ use sandboxer_envd::connectrpc::ConnectError;
 use sandboxer_envd::process::ProcessEvent;
 use sandboxer_envd::process::process_event::data_event::Output;
 use sandboxer_envd::process::process_event::{DataEvent, EndEvent, Event as Wire, KeepAlive, StartEvent};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::followers::Events;
 use super::hub::{End, Event};
 use super::kept::Source;
 use super::status::Exit;
 
 /// How often a follower without output hears that the connection still stands, unless it asks otherwise.
 const KEEPALIVE: Duration = Duration::from_secs(90);
+/// It may ask for no less and no more.
+const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
+const LONGEST_KEEPALIVE: Duration = Duration::from_secs(3600);
 
 /// Nobody's absence may hold a command back for longer.
 const LONGEST_LINGER: Duration = Duration::from_secs(60);
@@ -24,16 +27,17 @@ const LONGEST_LINGER: Duration = Duration::from_secs(60);
 /// What one follower wants.
 pub(super) struct Following {
     pub(super) pid: u32,
-    pub(super) events: mpsc::Receiver<Event>,
+    pub(super) events: Events,
     pub(super) keepalive: Duration,
     /// When the follower, not the command, has had its time.
     pub(super) until: Option<Instant>,
 }
 
-/// The interval a request asks for, in seconds.
+/// The interval a request asks for, in seconds; an hour at most.
 pub(crate) fn keepalive(headers: &HeaderMap) -> Duration {
     let wanted = headers.get("keepalive-ping-interval").and_then(|value| value.to_str().ok()?.parse().ok());
-    wanted.filter(|seconds| *seconds > 0).map_or(KEEPALIVE, Duration::from_secs)
+    let wanted = wanted.filter(|seconds| *seconds > 0).map_or(KEEPALIVE, Duration::from_secs);
+    wanted.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE)
 }
 
 /// How long a command waits for whoever asks so, when the connection breaks; in milliseconds, a minute at most.
@@ -65,11 +69,11 @@ impl Following {
         let silence = Instant::now() + self.keepalive;
         tokio::select! {
             biased;
-            event = self.events.recv() => match event {
-                Some(Event::Data(piece)) => (Ok(data(piece.source, piece.bytes)), State::Middle),
-                Some(Event::End(End { timed_out: true, .. })) => (Err(out_of_time()), State::Over),
-                Some(Event::End(end)) => (Ok(ended(end.exit)), State::Over),
-                None => (Err(ConnectError::unavailable("the agent is ending")), State::Over),
+            event = self.events.next() => match event {
+                Ok(Event::Data(piece)) => (Ok(data(piece.source, piece.bytes)), State::Middle),
+                Ok(Event::End(End { timed_out: true, .. })) => (Err(out_of_time()), State::Over),
+                Ok(Event::End(end)) => (Ok(ended(end.exit)), State::Over),
+                Err(missed) => (Err(missed.into()), State::Over),
             },
             () = sleep_until(self.until.unwrap_or(silence)), if self.until.is_some() => {
                 (Err(ConnectError::deadline_exceeded("the time to follow the command is up")), State::Over)
@@ -123,5 +127,8 @@ mod tests {
         assert_eq!(keepalive(&headers), Duration::from_secs(50));
         headers.insert("keepalive-ping-interval", "0".parse().unwrap());
         assert_eq!(keepalive(&headers), KEEPALIVE);
+        // Anything longer could not be added to the time it is now.
+        headers.insert("keepalive-ping-interval", u64::MAX.to_string().parse().unwrap());
+        assert_eq!(keepalive(&headers), LONGEST_KEEPALIVE);
     }
 }

@@ -6,6 +6,7 @@ use sandboxer_envd::agent::{StartFailure, StartFailureKind as Kind};
 use sandboxer_envd::connectrpc::{ConnectError, ErrorCode, ErrorDetail};
 
 use super::child::Step;
+use super::followers::Missed;
 use super::input::InputFault;
 use super::spawn::StartFault;
 
@@ -46,6 +47,12 @@ fn code(kind: Kind, errno: i32) -> ErrorCode {
 impl From<InputFault> for ConnectError {
     fn from(fault: InputFault) -> Self {
         Self::failed_precondition(fault.to_string())
+    }
+}
+
+impl From<Missed> for ConnectError {
+    fn from(missed: Missed) -> Self {
+        Self::unavailable(missed.to_string())
     }
 }
 

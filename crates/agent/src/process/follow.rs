@@ -8,10 +8,10 @@ use sandboxer_envd::agent::exit::Outcome;
 use sandboxer_envd::agent::follow_response::{Event as Wire, Gap, KeepAlive, Output, Started};
 use sandboxer_envd::agent::{self, FollowResponse, OutputSource, SignalExit};
 use sandboxer_envd::connectrpc::ConnectError;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::command::SharedCommand;
+use super::followers::Events;
 use super::hub::{BeyondEnd, End, Event};
 use super::kept::{Piece, Source};
 use super::status::Exit;
@@ -37,7 +37,7 @@ struct Telling {
 /// Where what comes later is heard.
 enum Later {
     /// From the command, which waits for us.
-    Held(mpsc::Receiver<Event>),
+    Held(Events),
     /// From what is kept, if it still is.
     Read { command: SharedCommand, offset: u64 },
     /// Nothing more is told.
@@ -49,16 +49,20 @@ pub(super) fn follow(
     command: SharedCommand,
     wanted: &Wanted,
 ) -> Result<impl Stream<Item = Result<FollowResponse, ConnectError>> + Send + use<>, BeyondEnd> {
-    let replay = command.hub.replay(wanted.from)?;
+    // Who holds nobody back is no follower of the command's.
+    let (replay, events) = match wanted.only_kept || wanted.may_lose {
+        true => (command.hub.look(wanted.from)?, None),
+        false => command.hub.replay(wanted.from).map(|(replay, events)| (replay, Some(events)))?,
+    };
     let started = Started { pid: command.pid, offset: replay.start, terminal: command.input.terminal().is_some() };
     let mut before = VecDeque::from([Wire::Started(Box::new(started))]);
     before.extend(gap(wanted.from.unwrap_or(replay.start), replay.start));
     let offset = replay.pieces.last().map_or(replay.start, end_of);
     before.extend(replay.pieces.into_iter().map(output));
-    let later = match (wanted.only_kept, wanted.may_lose) {
-        (true, _) => Later::Over,
-        (false, true) => Later::Read { command, offset },
-        (false, false) => Later::Held(replay.events),
+    let later = match events {
+        Some(events) => Later::Held(events),
+        None if wanted.only_kept => Later::Over,
+        None => Later::Read { command, offset },
     };
     let telling = Telling { before, later, keepalive: wanted.keepalive };
     Ok(futures::stream::unfold(telling, |mut telling| async move {
@@ -102,13 +106,12 @@ impl Later {
     async fn hear(&mut self, told: &mut VecDeque<Wire>) -> Result<(), ConnectError> {
         match self {
             Self::Over => {}
-            Self::Held(events) => match events.recv().await {
-                Some(Event::Data(piece)) => told.push_back(output(piece)),
-                Some(Event::End(end)) => {
+            Self::Held(events) => match events.next().await? {
+                Event::Data(piece) => told.push_back(output(piece)),
+                Event::End(end) => {
                     told.push_back(Wire::Exit(Box::new(exit(end))));
                     *self = Self::Over;
                 }
-                None => return Err(ConnectError::unavailable("the agent is ending")),
             },
             Self::Read { command, offset } => {
                 let found = command.hub.read(*offset).await;

@@ -11,10 +11,12 @@ use bytes::Bytes;
 const MOST: usize = 256 * 1024;
 /// The same, where whoever follows wants to lose nothing when the connection breaks: more than can be under way.
 const MOST_UNDER_WAY: usize = 4 << 20;
+/// For both outputs, what a pipe holds and what was just read from it.
+const LEFT_BEHIND: usize = 5 * LARGEST_PIECE;
 /// A message holds no more output than this, so that a connection that keeps breaking comes on nevertheless.
 const LARGEST_PIECE: usize = 64 * 1024;
 /// When all commands together keep more than this, each keeps no more than [`LITTLE`] of what it says from then on.
-const MOST_OF_ALL: usize = 16 << 20;
+pub(super) const MOST_OF_ALL: usize = 16 << 20;
 const LITTLE: usize = 16 * 1024;
 /// What a run of bytes from one source costs beside the bytes.
 const RUN_COST: usize = size_of::<Run>();
@@ -89,13 +91,23 @@ impl Kept {
         self.most = MOST_UNDER_WAY;
     }
 
+    /// Makes room for what a command may have left in its pipes and on the way from them.
+    pub(super) fn keep_what_is_left(&mut self) {
+        self.most += LEFT_BEHIND;
+    }
+
+    /// Whether all commands together keep so much that no more than a little is kept of this one.
+    pub(super) fn is_short_of_memory(&self) -> bool {
+        self.memory.used() > MOST_OF_ALL
+    }
+
     /// Whether so much more can be added without forgetting anything.
     pub(super) fn has_room(&self, length: usize) -> bool {
         self.cost() + RUN_COST + length <= self.allowed()
     }
 
     fn allowed(&self) -> usize {
-        if self.memory.used() > MOST_OF_ALL { LITTLE } else { self.most }
+        if self.is_short_of_memory() { LITTLE } else { self.most }
     }
 
     /// Adds output, and forgets the oldest where there is too much.

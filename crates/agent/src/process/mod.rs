@@ -5,6 +5,7 @@ mod command;
 mod events;
 mod faults;
 mod follow;
+mod followers;
 mod hub;
 mod input;
 mod kept;

@@ -63,7 +63,7 @@ fn describe(command: &Command) -> agent::Command {
         argv: std::iter::once(&config.cmd).chain(&config.args).cloned().collect(),
         cwd: config.cwd.clone(),
         started: command.started.clone().into(),
-        exit: command.hub.ended().map(follow::exit).into(),
+        exit: command.exited().map(follow::exit).into(),
         output,
         kept_from,
         environment: config.envs.clone().into_iter().collect(),

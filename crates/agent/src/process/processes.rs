@@ -40,8 +40,9 @@ pub(crate) struct Processes {
 
 #[derive(Default)]
 struct Table {
-    /// By the order of their start.
-    running: BTreeMap<u64, SharedCommand>,
+    /// Those that run, and those that have exited but whose followers were not told all of it, by the order of their
+    /// start.
+    known: BTreeMap<u64, SharedCommand>,
     started: u64,
     /// Latest last.
     ended: VecDeque<SharedCommand>,
@@ -74,6 +75,10 @@ impl std::fmt::Display for Selector {
 }
 
 impl Table {
+    fn running(&self) -> impl DoubleEndedIterator<Item = &SharedCommand> {
+        self.known.values().filter(|command| command.exited().is_none())
+    }
+
     /// Forgets the commands that ended first, and of more of them what they said.
     fn forget(&mut self) {
         if self.ended.len() > REMEMBERED {
@@ -114,28 +119,28 @@ impl Processes {
         let mut table = self.table();
         table.started += 1;
         let key = table.started;
-        table.running.insert(key, command);
+        table.known.insert(key, command);
         key
     }
 
     /// Moves a command to those that ended. Whether it was the last of a burst.
     pub(super) fn end(&self, key: u64) -> bool {
         let mut table = self.table();
-        if let Some(command) = table.running.remove(&key) {
+        if let Some(command) = table.known.remove(&key) {
             table.ended.push_back(command);
         }
         table.forget();
         table.since_idle += 1;
-        let give_back = table.running.is_empty() && table.since_idle >= BURST;
+        let give_back = table.known.is_empty() && table.since_idle >= BURST;
         if give_back {
             table.since_idle = 0;
         }
         give_back
     }
 
-    /// Whether none runs.
+    /// Whether none runs, and none is still to be told of.
     pub(crate) fn none_runs(&self) -> bool {
-        self.table().running.is_empty()
+        self.table().known.is_empty()
     }
 
     /// Kills the groups of all commands that run under a lease.
@@ -155,24 +160,25 @@ impl Processes {
     /// All commands that are known, by the order of their start.
     pub(super) fn all(&self) -> Vec<SharedCommand> {
         let table = self.table();
-        let mut all: Vec<SharedCommand> = table.ended.iter().chain(table.running.values()).cloned().collect();
+        let mut all: Vec<SharedCommand> = table.ended.iter().chain(table.known.values()).cloned().collect();
         all.sort_by_key(|command| (command.started.seconds, command.started.nanos));
         all
     }
 
     pub(super) fn running(&self) -> Vec<SharedCommand> {
-        self.table().running.values().cloned().collect()
+        self.table().running().cloned().collect()
     }
 
     /// The latest running command of that name.
     pub(super) fn find_running(&self, selector: &Selector) -> Option<SharedCommand> {
-        self.table().running.values().rev().find(|command| selector.selects(command)).cloned()
+        self.table().running().rev().find(|command| selector.selects(command)).cloned()
     }
 
     /// The latest command of that name, running ones first.
     pub(super) fn find(&self, selector: &Selector) -> Option<SharedCommand> {
-        let running = self.find_running(selector);
-        running.or_else(|| self.table().ended.iter().rev().find(|command| selector.selects(command)).cloned())
+        let table = self.table();
+        let mut all = table.running().rev().chain(table.known.values().rev()).chain(table.ended.iter().rev());
+        all.find(|command| selector.selects(command)).cloned()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -43,7 +43,7 @@ pub(crate) async fn run(
 fn said(command: &Command) -> String {
     let (kept_from, end) = command.hub.extent();
     let from = kept_from.max(end.saturating_sub(QUOTED));
-    let pieces = command.hub.replay(Some(from)).map(|replay| replay.pieces).unwrap_or_default();
+    let pieces = command.hub.look(Some(from)).map(|replay| replay.pieces).unwrap_or_default();
     let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect();
     match String::from_utf8_lossy(&bytes).trim() {
         "" => String::new(),

@@ -23,6 +23,8 @@ use super::reaper::Scope;
 use super::spawn::{Start, cells, start};
 use crate::shared::Shared;
 
+/// A longer tag is no name.
+const LONGEST_TAG: usize = 1024;
 /// Names the lease under which a command runs.
 const LEASE: &str = "sandboxer-lease";
 
@@ -39,6 +41,9 @@ impl ProcessService {
     /// What a request asks to start.
     fn plan(&self, ctx: &RequestContext, request: StartRequest) -> Result<Start, ConnectError> {
         let user = self.0.requester(ctx.headers())?;
+        if request.tag.as_ref().is_some_and(|tag| tag.len() > LONGEST_TAG) {
+            return Err(ConnectError::invalid_argument(format!("a tag has at most {LONGEST_TAG} bytes")));
+        }
         let config = request.process.into_option().unwrap_or_default();
         let terminal = request.pty.into_option().map(|pty| pty.size.into_option().unwrap_or_default());
         let stdin = request.stdin.unwrap_or(true);

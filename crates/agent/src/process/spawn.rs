@@ -11,16 +11,17 @@ use rustix::process::{Gid, Uid};
 use sandboxer_envd::process::{ProcessConfig, pty};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
 
 use super::child::{self, Failure, REPORT_LENGTH, Streams};
 use super::command::{Command, Origin, SharedCommand};
-use super::hub::Event;
+use super::followers::Events;
 use super::input::Input;
 use super::kept::Source;
 use super::output::{Output, Reader};
 use super::plan::{Plan, PlanFault};
+use super::status::Exit;
 use super::terminal::{Pair, Terminal};
 use crate::accounts::User;
 use crate::identity::{Identity, Power};
@@ -84,51 +85,72 @@ struct Ends {
 
 /// Starts a command and follows it from its first byte. Must run to its end once begun: a command that was forked but
 /// is in no table could not be ended by anyone.
-pub(super) async fn start(
-    shared: Arc<Shared>,
-    start: Start,
-) -> Result<(SharedCommand, mpsc::Receiver<Event>), StartFault> {
+pub(super) async fn start(shared: Arc<Shared>, start: Start) -> Result<(SharedCommand, Events), StartFault> {
     let identity = shared.identity(&start.user);
     let terminal = start.terminal.is_some();
     let defaults = shared.defaults.get();
     let common = shared.processes.common(&defaults);
     let plan = Plan::new(&start.config, &start.user, identity.clone(), terminal, &common)?;
-    let ends = match start.terminal {
+    let Ends { child, input, outputs } = match start.terminal {
         Some(size) => terminal_ends(&shared, identity, size).await.map_err(system("open a terminal"))?,
         None => pipe_ends(&shared, identity.as_ref(), start.stdin).map_err(system("open pipes"))?,
     };
-    let (report, failures) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from).map_err(system("open pipes"))?;
-    let pid = child::fork(&plan, &ends.child, &failures).map_err(system("fork"))?;
-    let pid = child::number(pid);
-    let exit = shared.processes.reaper.expect(pid);
-    drop((plan, ends.child, failures));
-    if let Some(failure) = read_report(report).await.map_err(system("start a process"))? {
-        return Err(StartFault::Child { config: Box::new(start.config), failure });
-    }
-    if matches!(shared.power, Power::Own { .. }) {
-        prefer_as_victim(pid);
-    }
+    let (pid, exit) = match launch(&shared, plan, child).await? {
+        Ok(launched) => launched,
+        Err(failure) => return Err(StartFault::Child { config: Box::new(start.config), failure }),
+    };
     let origin = Origin { pid, tag: start.tag, lease: start.lease, config: start.config };
-    let command = Arc::new(Command::new(origin, ends.input, shared.processes.memory()));
+    let command = Arc::new(Command::new(origin, input, shared.processes.memory()));
     if let Some(linger) = start.linger {
         command.hub.linger(linger);
     }
     let events = command.hub.follow();
+    let running = Running { outputs, exit, deadline: start.deadline };
     let key = shared.processes.add(Arc::clone(&command));
-    let supervised = Arc::clone(&command);
-    tokio::spawn(async move {
-        let left = supervised.supervise(&shared.processes.reaper, ends.outputs, exit, start.deadline).await;
-        let last_of_burst = shared.processes.end(key);
-        shared.activity.changed.notify_waiters();
-        drop(supervised);
-        futures::future::join_all(left.into_iter().map(Output::discard)).await;
-        if last_of_burst {
-            // Once its followers have taken the last of it.
-            tokio::time::sleep(CALM).await;
-            shared.workers.give_memory_back();
-        }
-    });
+    tokio::spawn(see_through(shared, key, Arc::clone(&command), running));
     Ok((command, events))
+}
+
+/// Forks, and waits until the child runs its program. Gives its number, and its end.
+async fn launch(
+    shared: &Shared,
+    plan: Plan,
+    streams: Streams,
+) -> Result<Result<(u32, oneshot::Receiver<Exit>), Failure>, StartFault> {
+    let (report, failures) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from).map_err(system("open pipes"))?;
+    let pid = child::fork(&plan, &streams, &failures).map_err(system("fork"))?;
+    let pid = child::number(pid);
+    let exit = shared.processes.reaper.expect(pid);
+    drop((plan, streams, failures));
+    if let Some(failure) = read_report(report).await.map_err(system("start a process"))? {
+        return Ok(Err(failure));
+    }
+    if matches!(shared.power, Power::Own { .. }) {
+        prefer_as_victim(pid);
+    }
+    Ok(Ok((pid, exit)))
+}
+
+/// What comes from a command that runs.
+struct Running {
+    outputs: Vec<Output>,
+    exit: oneshot::Receiver<Exit>,
+    deadline: Option<Instant>,
+}
+
+/// Follows a command to its end, and takes it out of the table.
+async fn see_through(shared: Arc<Shared>, key: u64, command: SharedCommand, running: Running) {
+    let Running { outputs, exit, deadline } = running;
+    let left = command.supervise(&shared.processes.reaper, outputs, exit, deadline).await;
+    let last_of_burst = shared.processes.end(key);
+    shared.activity.changed.notify_waiters();
+    drop(command);
+    futures::future::join_all(left.into_iter().map(Output::discard)).await;
+    if last_of_burst {
+        // Once its followers have taken the last of it.
+        tokio::time::sleep(CALM).await;
+        shared.workers.give_memory_back();
+    }
 }
 
 fn pipe_ends(shared: &Shared, identity: Option<&Identity>, stdin: bool) -> io::Result<Ends> {

@@ -72,6 +72,9 @@ fn a_signed_address_opens_one_file() {
     assert_eq!(get(&format!("&signature={lasting}&signature_expiration={late}")).status, 401);
     assert_eq!(get(&format!("&signature={timed}")).status, 401);
     assert_eq!(get("&signature=v1_").status, 401);
+    let writing = sign(&format!("{path}:write::secret"));
+    let with_mode = format!("POST /files?path={}&mode=4755&signature={writing} HTTP/1.1", encoded(&path));
+    assert_eq!(exchange(&agent, &with_mode, b"changed").status, 400);
     let other = format!("GET /files?path={}&signature={lasting} HTTP/1.1", encoded("/etc/passwd"));
     assert_eq!(exchange(&agent, &other, b"").status, 401);
     let write = format!("POST /files?path={}&signature={lasting} HTTP/1.1", encoded(&path));
@@ -93,7 +96,14 @@ fn init_sets_what_applies_to_all() {
     assert_eq!(frames[1].1["event"]["data"]["stdout"], "YiAvdXNy");
     assert_eq!(exchange(&agent, "POST /init HTTP/1.1", b"").status, 204);
     assert_eq!(exchange(&agent, "POST /init HTTP/1.1", b"nonsense").status, 400);
-    assert_eq!(init(json!({"defaultUser": "no-such-user"})).status, 401);
+    for wrong in [
+        json!({"accessToken": "zzz", "defaultUser": "no-such-user"}),
+        json!({"accessToken": "zzz", "envVars": {"A=B": "x"}}),
+        json!({"accessToken": "zzz", "defaultWorkdir": "/a\u{0}b"}),
+    ] {
+        assert!(matches!(init(wrong.clone()).status, 400 | 401), "{wrong}");
+        assert_eq!(exchange(&agent, "GET /envs HTTP/1.1", b"").status, 200, "{wrong} was half done");
+    }
     let refused = init(json!({"caBundle": "-----BEGIN"}));
     assert_eq!(refused.status, 501);
     assert!(refused.json()["message"].as_str().unwrap().contains("caBundle"));

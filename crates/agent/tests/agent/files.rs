@@ -187,14 +187,107 @@ fn a_refusal_waits_for_what_is_still_being_sent() {
     let agent = Agent::start();
     for (query, status) in [("path=x&username=no-such-user", 401), ("path=/", 400), ("mode=9", 400)] {
         let mut stream = std::os::unix::net::UnixStream::connect(agent.socket()).unwrap();
-        let head = format!("POST /files?{query} HTTP/1.1\r\nhost: x\r\n{OCTETS}\r\ncontent-length: 100000\r\n\r\n");
+        let head = format!(
+            "POST /files?{query} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{OCTETS}\r\ncontent-length: 100000\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).unwrap();
         for _ in 0..100 {
             // Each on its own, as a client that does not look for an answer sends them.
             stream.write_all(&[b'x'; 1000]).unwrap();
             std::thread::yield_now();
         }
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(crate::http::receive(stream).status, status, "{query}");
     }
+}
+
+#[test]
+fn nothing_leads_through_the_agent_itself() {
+    let agent = Agent::start();
+    let (outside, odd) = (agent.path("outside"), agent.path("odd"));
+    std::fs::write(&outside, "x").unwrap();
+    std::os::unix::fs::symlink("/proc/self/root", &odd).unwrap();
+    for base in ["/proc/self/root".to_owned(), odd] {
+        let through = format!("{base}{outside}");
+        let call = |procedure: &str, message: serde_json::Value| {
+            let answer = unary(&agent, &format!("filesystem.Filesystem/{procedure}"), &message);
+            assert!(matches!(answer.status, 400 | 403 | 404), "{procedure} {message}: {answer:?}");
+        };
+        call("Stat", json!({"path": through}));
+        call("MakeDir", json!({"path": format!("{through}-made/deep")}));
+        call("Move", json!({"source": through, "destination": agent.path("stolen")}));
+        call("Move", json!({"source": outside, "destination": format!("{through}-moved")}));
+        call("ListDir", json!({"path": format!("{base}/tmp")}));
+        call("CreateWatcher", json!({"path": format!("{base}/tmp")}));
+        let own = |procedure: &str, message: serde_json::Value| {
+            let answer = unary(&agent, &format!("sandboxer.agent.v1.Agent/{procedure}"), &message);
+            assert!(matches!(answer.status, 400 | 403 | 404), "{procedure} {message}: {answer:?}");
+        };
+        let bytes = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+        own("Stat", json!({"path": bytes(&through)}));
+        own("SetMode", json!({"path": bytes(&through), "mode": 511}));
+        own("MakeHardLink", json!({"path": bytes(&agent.path("hard")), "existing": bytes(&through)}));
+        own("MakeSymlink", json!({"path": bytes(&format!("{through}-link")), "target": bytes("x")}));
+        own("Remove", json!({"path": bytes(&through)}));
+        assert_eq!(post(&agent, &format!("{through}-sent"), OCTETS, b"x").status / 100, 4);
+    }
+    assert_eq!(std::fs::read(&outside).unwrap(), b"x");
+    let names: Vec<_> = std::fs::read_dir(agent.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+}
+
+#[test]
+fn files_of_any_date_are_served() {
+    let agent = Agent::start();
+    // Where the file system keeps it; others keep the latest date they can.
+    let folder = tempfile::Builder::new().tempdir_in("/dev/shm").unwrap();
+    for (name, seconds) in [("late", 300_000_000_000_i64), ("early", -70_000_000_000)] {
+        let path = folder.path().join(name);
+        let file = std::fs::File::create(&path).unwrap();
+        let time = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: 0 };
+        rustix::fs::futimens(&file, &rustix::fs::Timestamps { last_access: time, last_modification: time }).unwrap();
+        assert_eq!(get(&agent, path.to_str().unwrap(), "").status, 200);
+        assert_eq!(unary(&agent, "filesystem.Filesystem/Stat", &json!({"path": path})).status, 200);
+    }
+    assert_eq!(unary(&agent, "filesystem.Filesystem/ListDir", &json!({"path": folder.path()})).status, 200);
+    assert_eq!(exchange(&agent, "GET /health HTTP/1.1", b"").status, 204);
+}
+
+#[test]
+fn composing_never_removes_what_it_made() {
+    let agent = Agent::start();
+    let (one, two) = (agent.path("one"), agent.path("two"));
+    std::fs::write(&one, "1").unwrap();
+    std::fs::write(&two, "2").unwrap();
+    std::fs::hard_link(&one, agent.path("same")).unwrap();
+    std::fs::create_dir(agent.path("sub")).unwrap();
+    let compose = |sources: &[&str], destination: &str| {
+        let body = json!({"source_paths": sources, "destination": destination}).to_string();
+        exchange(&agent, "POST /files/compose HTTP/1.1", body.as_bytes()).status
+    };
+    assert_eq!(compose(&[&agent.path("sub/../one"), &two], &one), 400);
+    assert_eq!(compose(&[&one, &two], &agent.path("same")), 400);
+    assert_eq!((std::fs::read(&one).unwrap(), std::fs::read(&two).unwrap()), (b"1".to_vec(), b"2".to_vec()));
+    assert_eq!(compose(&[&two, &two], &agent.path("twice")), 200);
+    assert_eq!(std::fs::read(agent.path("twice")).unwrap(), b"22");
+}
+
+#[test]
+fn a_form_without_an_end_of_its_heads_is_refused() {
+    let agent = Agent::start();
+    let kind = "content-type: multipart/form-data; boundary=B";
+    let long = vec![b'z'; 400 << 10];
+    let begin = b"--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"";
+    for body in [[&begin[..], &long].concat(), long.clone()] {
+        let answer = post(&agent, &agent.path("x"), kind, &body);
+        assert!(answer.status == 400, "{answer:?}");
+    }
+    let skipped = [
+        b"--B\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\n",
+        &long[..],
+        b"\r\n--B\r\n\
+        Content-Disposition: form-data; name=\"file\"; filename=\"y\"\r\n\r\nkept\r\n--B--\r\n",
+    ]
+    .concat();
+    assert_eq!(post(&agent, &agent.path("x"), kind, &skipped).status, 200);
+    assert_eq!(std::fs::read(agent.path("x")).unwrap(), b"kept");
 }

@@ -2,16 +2,25 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Stdio;
 
+use sandboxer_agent::{Listen, Options};
 use serde_json::json;
 
-use crate::http::{exchange, unary};
-use crate::support::Agent;
+use crate::http::{authorization, exchange, unary};
+use crate::support::{Agent, Details, is_root, own_name, player};
 
 /// Asks for a way through; gives the answer's head and the stream behind it.
 fn connect(agent: &Agent, target: &str, headers: &str) -> (String, UnixStream) {
     let mut stream = UnixStream::connect(agent.socket()).unwrap();
+    let head = ask(&mut stream, target, headers);
+    (head, stream)
+}
+
+fn ask(stream: &mut UnixStream, target: &str, headers: &str) -> String {
     stream.write_all(format!("CONNECT {target} HTTP/1.1\r\nhost: x{headers}\r\n\r\n").as_bytes()).unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -19,7 +28,7 @@ fn connect(agent: &Agent, target: &str, headers: &str) -> (String, UnixStream) {
         stream.read_exact(&mut byte).unwrap();
         head.push(byte[0]);
     }
-    (String::from_utf8(head).unwrap(), stream)
+    String::from_utf8(head).unwrap()
 }
 
 /// Says something, ends its side, and hears everything until the other side ends.
@@ -72,6 +81,55 @@ fn a_socket_inside_is_reached() {
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert_eq!(converse(stream, b"hello"), b"hello");
     server.join().unwrap();
+}
+
+#[test]
+fn a_listener_sees_the_user_who_asked() {
+    if !is_root() {
+        return;
+    }
+    let agent = Agent::start();
+    let path = agent.path("who.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    for (path, mode) in [(agent.folder(), 0o755), (path.as_ref(), 0o777)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    // Several workers take their turns, and each is root again afterwards.
+    for (user, uid) in ["nobody", "root", "nobody", "root", "nobody", "root"].into_iter().zip([65_534, 0].repeat(3)) {
+        let header = format!("{}\r\nsandboxer-socket: {path}", authorization(user));
+        let (head, _stream) = connect(&agent, "localhost:0", &header);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let peer = rustix::net::sockopt::socket_peercred(listener.accept().unwrap().0).unwrap();
+        assert_eq!((peer.uid.as_raw(), peer.gid.as_raw()), (uid, uid));
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let header = format!("{}\r\nsandboxer-socket: {path}", authorization("nobody"));
+    assert!(connect(&agent, "localhost:0", &header).0.starts_with("HTTP/1.1 403"));
+}
+
+#[test]
+fn an_agent_does_not_leave_while_it_forwards() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let details = Details::new(Options::new(Listen::Stdio, own_name()));
+    let streams = [theirs.try_clone().unwrap(), theirs].map(|stream| Stdio::from(OwnedFd::from(stream)));
+    let [stdin, stdout] = streams;
+    let mut agent = player("agent", &details).stdin(stdin).stdout(stdout).spawn().unwrap();
+    let head = ask(&mut ours, &format!("localhost:{port}"), "");
+    assert!(head.contains("HTTP/1.1 200"), "{head}");
+    let mut inside = listener.accept().unwrap().0;
+    // The connection that it served is over; the agent would be gone after one turn.
+    for turn in 0..200_u8 {
+        ours.write_all(&[turn]).unwrap();
+        let mut heard = [0];
+        inside.read_exact(&mut heard).unwrap();
+        inside.write_all(&heard).unwrap();
+        ours.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, [turn]);
+    }
+    drop((ours, inside));
+    assert!(agent.wait().unwrap().success());
 }
 
 #[test]

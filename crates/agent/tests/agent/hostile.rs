@@ -97,12 +97,35 @@ fn slow_senders_and_silent_clients_hold_nobody_up() {
 }
 
 #[test]
-fn a_client_that_ends_its_side_still_gets_its_answer() {
+fn a_client_that_leaves_is_noticed_and_its_command_goes_on() {
     let agent = Agent::start();
-    let message = json!({"process": {"cmd": "sh", "args": ["-c", "sleep 0.3; echo late"]}, "stdin": false}).to_string();
-    let framed = [&[0, 0, 0, 0, u8::try_from(message.len()).unwrap()], message.as_bytes()].concat();
-    let answer = send(&agent, &post("process.Process/Start", "application/connect+json", &framed));
-    assert!(String::from_utf8_lossy(&answer).contains("bGF0ZQo="), "{}", String::from_utf8_lossy(&answer));
+    let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", agent.pid())).unwrap().count();
+    let start = json!({"process": {"cmd": "sleep", "args": ["1000"]}, "tag": "t", "stdin": false});
+    let begin = |procedure: &str, kind: &str, body: &[u8]| {
+        let mut stream = UnixStream::connect(agent.socket()).unwrap();
+        stream.write_all(&post(procedure, kind, body)).unwrap();
+        stream
+    };
+    let mut started = begin("process.Process/Start", "application/connect+json", &crate::http::framed(&start));
+    started.read_exact(&mut [0; 16]).unwrap();
+    let wait = br#"{"process":{"tag":"t"}}"#;
+    let held: Vec<UnixStream> =
+        (0..50).map(|_| begin("sandboxer.agent.v1.Agent/Wait", "application/json", wait)).collect();
+    is_well(&agent);
+    let most = descriptors();
+    // Some end both sides, some only theirs.
+    for (number, stream) in held.into_iter().enumerate() {
+        if number % 2 == 0 {
+            stream.shutdown(Shutdown::Write).unwrap();
+        }
+    }
+    drop(started);
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while descriptors() + 40 > most {
+        assert!(std::time::Instant::now() < end, "{} of {most} descriptors", descriptors());
+    }
+    let listed = unary(&agent, "process.Process/List", &json!({})).json();
+    assert_eq!(listed["processes"][0]["tag"], "t");
 }
 
 #[test]

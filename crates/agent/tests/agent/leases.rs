@@ -77,3 +77,21 @@ fn a_released_lease_does_nothing() {
     assert_eq!(call(&agent, "SetLease", &json!({"name": "", "ttlMs": 5})).status, 400);
     assert_eq!(call(&agent, "SetLease", &json!({"name": "x"})).status, 400);
 }
+
+#[test]
+fn few_of_the_leases_that_run_out_together_run_their_commands_at_once() {
+    let agent = Agent::start();
+    let script = "echo >> begun; while ! test -e go; do sleep 0.05; done";
+    for number in 0..20 {
+        let lease = json!({"name": format!("box-{number}"), "ttlMs": 1, "expire": ["sh", "-c", script]});
+        assert_eq!(call(&agent, "SetLease", &lease).status, 200);
+    }
+    wait_for("the leases' ends", || leases(&agent).iter().all(|lease| lease["attempts"] == json!(1)));
+    let begun = || std::fs::read_to_string(agent.path("begun")).unwrap_or_default().len();
+    wait_for("some commands", || begun() >= 8);
+    let listed = call(&agent, "ListCommands", &json!({})).json();
+    assert_eq!((listed["commands"].as_array().unwrap().len(), begun()), (8, 8));
+    std::fs::write(agent.path("go"), "").unwrap();
+    wait_for("all commands", || leases(&agent).is_empty());
+    assert_eq!(begun(), 20);
+}

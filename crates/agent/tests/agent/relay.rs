@@ -122,6 +122,7 @@ fn relays_share_one_daemon_that_outlives_them_and_goes_when_idle() {
     assert!(answer.contains(r#""tag":"t""#) && answer.contains(r#""code":0"#), "{answer}");
     assert!(second.wait().unwrap().success());
     place.wait_until_gone();
+    assert!(!place.socket().exists());
 }
 
 #[test]

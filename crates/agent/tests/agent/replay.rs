@@ -109,6 +109,39 @@ fn a_follower_that_may_lose_holds_nobody_back() {
     });
 }
 
+#[test]
+fn a_command_that_exited_does_not_run_although_a_follower_reads_nothing() {
+    let agent = Agent::start();
+    std::thread::scope(|scope| {
+        let process = json!({"tag": "t"});
+        let running = scope.spawn(|| start(&agent, "exec yes"));
+        let unread = loop {
+            if let Some(stream) = ask(&agent, &json!({"process": process})) {
+                break stream;
+            }
+        };
+        // Once all that can be under way is, the unread one holds the command back.
+        let said = || unary(&agent, "sandboxer.agent.v1.Agent/ListCommands", &json!({})).json()["commands"].clone();
+        let mut before = Vec::new();
+        while before.len() < 5 || before.iter().any(|earlier| *earlier != before[0]) {
+            before.insert(0, said()[0]["output"].clone());
+            before.truncate(5);
+        }
+        let kill = json!({"process": process, "signal": "SIGNAL_SIGKILL"});
+        assert_eq!(unary(&agent, "process.Process/SendSignal", &kill).status, 200);
+        let waited = unary(&agent, "sandboxer.agent.v1.Agent/Wait", &json!({"process": process})).json();
+        assert_eq!(waited, json!({"exit": {"signal": {"signal": 9}}}));
+        assert_eq!(said()[0]["exit"], waited["exit"]);
+        assert_eq!(unary(&agent, "process.Process/List", &json!({})).json(), json!({}));
+        assert_eq!(unary(&agent, "process.Process/SendSignal", &kill).status, 404);
+        // It is still known, and gone on with.
+        let kept = follow(&agent, &json!({"process": process, "onlyKept": true}));
+        assert!(kept[0]["started"].is_object(), "{kept:?}");
+        drop(unread);
+        running.join().unwrap();
+    });
+}
+
 /// A follower of which nothing is read yet; `None` while there is no such command.
 fn ask(agent: &Agent, message: &Value) -> Option<std::os::unix::net::UnixStream> {
     use std::io::Write as _;

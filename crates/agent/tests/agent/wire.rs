@@ -238,6 +238,17 @@ fn what_makes_no_sense_has_envds_codes() {
 }
 
 #[test]
+fn a_tag_is_no_longer_than_a_name() {
+    let agent = Agent::start();
+    let start = |length: usize| {
+        let message = json!({"process": {"cmd": "true"}, "tag": "t".repeat(length), "stdin": false});
+        streaming(&agent, "process.Process/Start", "", &[message]).frames().pop().unwrap().1
+    };
+    assert_eq!(start(1025)["error"]["code"], "invalid_argument");
+    assert_eq!(start(1024), json!({}));
+}
+
+#[test]
 fn an_ended_command_is_connectable_and_takes_nothing() {
     let agent = Agent::start();
     let started = start(&agent, "", "echo late; exit 7").frames();

@@ -21,12 +21,12 @@ use super::faults::from_status;
 use super::transport::{Transport, empty};
 use crate::{Content, Events, Extent, ReachError, ReachErrorKind, WriteOptions};
 
-const ADDRESS: &str = "http://agent/files?";
+const ADDRESS: &str = "http://localhost/files?";
 /// Longer explanations of a failure are cut.
 const LARGEST_EXPLANATION: usize = 64 * 1024;
 
 pub(super) async fn health(transport: &Transport) -> Result<(), ReachError> {
-    let request = build(Method::GET, "http://agent/health".to_owned(), empty())?;
+    let request = build(Method::GET, "http://localhost/health".to_owned(), empty())?;
     let response = transport.request(request).await?;
     if response.status().is_success() { Ok(()) } else { Err(explain(response, None).await) }
 }

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The base of all addresses on a connection that leads to one agent anyway.
-const AUTHORITY: &str = "http://agent";
+const AUTHORITY: &str = "http://localhost";
 /// Thousands of commands with long arguments still fit one answer.
 const LARGEST_ANSWER: usize = 64 << 20;
 

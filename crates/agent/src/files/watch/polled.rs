@@ -18,7 +18,14 @@ pub(crate) struct PolledWatches(Mutex<Watches>);
 #[derive(Debug, Default)]
 struct Watches {
     count: u64,
-    open: HashMap<String, mpsc::Receiver<Told>>,
+    open: HashMap<String, Polled>,
+}
+
+#[derive(Debug)]
+struct Polled {
+    told: mpsc::Receiver<Told>,
+    /// Why nothing more is told, once that is so.
+    fault: Option<String>,
 }
 
 impl PolledWatches {
@@ -31,19 +38,20 @@ impl PolledWatches {
         }
         watches.count += 1;
         let id = format!("w{}", watches.count);
-        watches.open.insert(id.clone(), told);
+        watches.open.insert(id.clone(), Polled { told, fault: None });
         Ok(id)
     }
 
-    /// What was told since the last call.
+    /// What was told since the last call. A watch that broke, or of which something was lost, says so from the next call
+    /// on.
     pub(in crate::files) fn take(&self, id: &str) -> Result<Vec<Told>, ConnectError> {
         let mut watches = self.watches();
-        let told = watches.open.get_mut(id).ok_or_else(|| unknown(id))?;
-        let mut taken = Vec::new();
-        while let Ok(next) = told.try_recv() {
-            taken.push(next);
+        let polled = watches.open.get_mut(id).ok_or_else(|| unknown(id))?;
+        let taken = polled.take();
+        match &polled.fault {
+            Some(fault) if taken.is_empty() => Err(ConnectError::internal(fault.clone())),
+            _ => Ok(taken),
         }
-        Ok(taken)
     }
 
     /// Ends a watch.
@@ -53,6 +61,24 @@ impl PolledWatches {
 
     fn watches(&self) -> MutexGuard<'_, Watches> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Polled {
+    fn take(&mut self) -> Vec<Told> {
+        let mut taken = Vec::new();
+        while self.fault.is_none() {
+            match self.told.try_recv() {
+                Ok(told @ Told::Change(..)) => taken.push(told),
+                Ok(Told::Overflow) => self.fault = Some("watcher error: more happened than could be told".to_owned()),
+                Ok(Told::Broken(error)) => self.fault = Some(format!("watcher error: {error}")),
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => {
+                    self.fault = Some("watcher error: it has ended".to_owned());
+                }
+            }
+        }
+        taken
     }
 }
 

@@ -2,21 +2,25 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{CString, OsString};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::files::open;
+use crate::files::place::way_to;
 
 /// What one read takes from the kernel, in bytes: a few hundred events.
 const READ: usize = 16 * 1024;
+
+/// More changes than this are not told of at a time.
+const MOST_CHANGES: usize = 16 * 1024;
 
 /// What is asked of the kernel for every directory.
 const WATCHED: WatchFlags = WatchFlags::CREATE
@@ -58,7 +62,10 @@ pub(super) struct Round {
 #[derive(Debug)]
 pub(super) struct Tree {
     kernel: OwnedFd,
+    /// Not kept open: the kernel tells of a directory's end only when nobody has it open.
     top: PathBuf,
+    /// The device and the inode of the top.
+    identity: (u64, u64),
     recursive: bool,
     /// By the kernel's number; paths are relative to the top.
     folders: HashMap<i32, PathBuf>,
@@ -76,12 +83,12 @@ struct Raw {
 impl Tree {
     /// Watches from now on.
     pub(super) fn open(top: &Path, recursive: bool) -> io::Result<Self> {
-        // Also refuses what no path should lead to.
-        open::open(top, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let opened = open::open(top, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let kernel = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let (folders, told) = (HashMap::new(), HashSet::new());
-        let mut tree = Self { kernel, top: top.to_owned(), recursive, folders, told };
-        let number = inotify::add_watch(&tree.kernel, top, WATCHED_TOP)?;
+        let number = inotify::add_watch(&kernel, way_to(&opened), WATCHED_TOP)?;
+        let (top, identity) = (top.to_owned(), identity(&opened)?);
+        let mut tree = Self { kernel, top, identity, recursive, folders, told };
         tree.folders.insert(number, PathBuf::new());
         if recursive {
             tree.add_below(Path::new(""))?;
@@ -152,23 +159,38 @@ impl Tree {
         Ok(())
     }
 
+    /// Opens a directory below the top, as long as the top stands where it stood.
+    fn open_below(&self, folder: &Path) -> io::Result<File> {
+        let top = open::folder(&self.top)?;
+        if identity(&top)? != self.identity {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        open::folder_below(&top, folder)
+    }
+
     /// Watches one directory below the top. One that went away again, is no directory any more or may not be read is
     /// left out.
     fn add(&mut self, folder: &Path) -> io::Result<bool> {
-        let flags = WATCHED | WatchFlags::DONT_FOLLOW;
-        match inotify::add_watch(&self.kernel, self.top.join(folder), flags) {
+        let added =
+            self.open_below(folder).and_then(|opened| Ok(inotify::add_watch(&self.kernel, way_to(&opened), WATCHED)?));
+        match added {
             Ok(number) => {
                 self.folders.insert(number, folder.to_owned());
                 Ok(true)
             }
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) if is_left_out(&error) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
     /// Watches all directories below a new one, and tells what is in them: it came before the watch.
     fn tell_below(&mut self, folder: &Path, round: &mut Round) -> io::Result<()> {
         for path in self.add_below(folder)? {
+            if round.changes.len() >= MOST_CHANGES {
+                // Told as lost, so that a large tree that is moved in needs no memory of its size.
+                round.overflow = true;
+                return Ok(());
+            }
             self.told.insert(path.clone());
             round.changes.push(Change { path, kind: ChangeKind::Created });
         }
@@ -180,7 +202,8 @@ impl Tree {
         let mut found = Vec::new();
         let mut folders = VecDeque::from([folder.to_owned()]);
         while let Some(folder) = folders.pop_front() {
-            let Ok(entries) = fs::read_dir(self.top.join(&folder)) else { continue };
+            let Ok(opened) = self.open_below(&folder) else { continue };
+            let Ok(entries) = fs::read_dir(way_to(&opened)) else { continue };
             for entry in entries {
                 let Ok(entry) = entry else { break };
                 let path = folder.join(entry.file_name());
@@ -210,6 +233,16 @@ impl AsFd for Tree {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.kernel.as_fd()
     }
+}
+
+fn identity(file: &File) -> io::Result<(u64, u64)> {
+    let status = file.metadata()?;
+    Ok((status.dev(), status.ino()))
+}
+
+fn is_left_out(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::PermissionDenied];
+    kinds.contains(&error.kind()) || error.raw_os_error() == Some(libc::ELOOP)
 }
 
 fn read_events(kernel: &OwnedFd) -> io::Result<Vec<Raw>> {

@@ -1,19 +1,22 @@
 //! Who follows a command.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout_at};
 
+use super::followers::{Events, Follower, queue};
 use super::kept::{Kept, Memory, Piece, Source};
 use super::status::Exit;
 
-/// Pieces that wait for one follower. A follower who is connected but does not read slows the command down; without
-/// followers its output is only kept.
-const WAITING: usize = 4;
+/// How long the end of a command that has exited is withheld for a follower who takes nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a command ended, and whether because its time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub(super) struct Hub {
     state: Mutex<State>,
     /// Wakes those who read what is kept.
     changed: Notify,
+    /// Whether the process is gone. Some of what it said may still be under way.
+    exited: watch::Sender<bool>,
+    /// See [`PATIENCE`].
+    patience: Duration,
 }
 
 #[derive(Debug)]
@@ -49,8 +56,8 @@ struct State {
 
 #[derive(Debug)]
 enum Phase {
-    /// The command runs, with these followers.
-    Running(Vec<mpsc::Sender<Event>>),
+    /// More may come, for these followers.
+    Running(Vec<Follower>),
     /// It ended; who comes now is told so at once.
     Ended(End),
 }
@@ -61,8 +68,6 @@ pub(super) struct Replay {
     pub(super) start: u64,
     /// What was kept.
     pub(super) pieces: Vec<Piece>,
-    /// What comes.
-    pub(super) events: mpsc::Receiver<Event>,
 }
 
 /// What a reader finds.
@@ -85,11 +90,12 @@ pub(super) struct BeyondEnd {
 impl Hub {
     pub(super) fn new(memory: Memory) -> Self {
         let state = State { kept: Kept::new(memory), phase: Phase::Running(Vec::new()), linger: None, lost: None };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        let exited = watch::Sender::new(false);
+        Self { state: Mutex::new(state), changed: Notify::new(), exited, patience: PATIENCE }
     }
 
     /// Follows from now on.
-    pub(super) fn follow(&self) -> mpsc::Receiver<Event> {
+    pub(super) fn follow(&self) -> Events {
         self.state().phase.follow()
     }
 
@@ -97,22 +103,24 @@ impl Hub {
     /// time has lost nothing.
     pub(super) fn linger(&self, span: Duration) {
         let mut state = self.state();
-        state.kept.keep_what_is_under_way();
-        state.linger = Some(span);
+        if !*self.exited.borrow() {
+            state.kept.keep_what_is_under_way();
+            state.linger = Some(span);
+        }
     }
 
-    /// Follows from that offset of the output on, or from now on.
-    pub(super) fn replay(&self, from: Option<u64>) -> Result<Replay, BeyondEnd> {
+    /// What is kept from that offset of the output on, or from now on.
+    pub(super) fn look(&self, from: Option<u64>) -> Result<Replay, BeyondEnd> {
+        self.state().look(from)
+    }
+
+    /// The same, and follows from there.
+    pub(super) fn replay(&self, from: Option<u64>) -> Result<(Replay, Events), BeyondEnd> {
         let mut state = self.state();
-        let (kept, end) = (&state.kept, state.kept.end());
-        let from = from.unwrap_or(end);
-        if from > end {
-            return Err(BeyondEnd { from, end });
-        }
-        let (start, pieces) = (from.max(kept.start()), kept.from(from));
+        let replay = state.look(from)?;
         state.lost = None;
         self.changed.notify_waiters();
-        Ok(Replay { start, pieces, events: state.phase.follow() })
+        Ok((replay, state.phase.follow()))
     }
 
     /// What is kept from that offset on, once there is any, or the command ended.
@@ -149,10 +157,43 @@ impl Hub {
             (Event::Data(Piece { offset, source, bytes }), followers.clone())
         };
         self.changed.notify_waiters();
-        let told = join_all(followers.iter().map(|follower| follower.send(event.clone()))).await;
-        if told.iter().any(Result::is_err) {
+        if !self.tell(&followers, &event).await {
             self.state().leave_out_the_lost();
         }
+    }
+
+    /// Whether all of them took it, or may yet.
+    async fn tell(&self, followers: &[Follower], event: &Event) -> bool {
+        let told = followers.iter().map(|follower| async {
+            tokio::select! {
+                biased;
+                sent = follower.send(event.clone()) => sent,
+                () = self.out_of_patience() => {
+                    follower.give_up();
+                    false
+                }
+            }
+        });
+        join_all(told).await.into_iter().all(|told| told)
+    }
+
+    /// While the process runs, it is held back; once it is gone, that is of no more use.
+    async fn out_of_patience(&self) {
+        // The sender is in `self`, which outlives this call.
+        self.exited.subscribe().wait_for(|exited| *exited).await.ok();
+        sleep(self.patience).await;
+    }
+
+    /// The process is gone: from now on nobody's absence or slowness withholds its end for long.
+    pub(super) fn exited(&self) {
+        let mut state = self.state();
+        if state.linger.take().is_some() {
+            // Who comes back in time finds what would have waited for it.
+            state.kept.keep_what_is_left();
+        }
+        self.exited.send_replace(true);
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     /// Waits until what comes can be kept, or until whoever was lost has had the time to come back.
@@ -170,6 +211,7 @@ impl Hub {
 
     /// The last event.
     pub(super) async fn end(&self, end: End) {
+        self.exited();
         let phase = {
             let mut state = self.state();
             state.kept.close();
@@ -178,15 +220,7 @@ impl Hub {
         self.changed.notify_waiters();
         if let Phase::Running(followers) = phase {
             // Followers who left need not be told.
-            join_all(followers.iter().map(|follower| follower.send(Event::End(end)))).await;
-        }
-    }
-
-    /// How it ended, if it did.
-    pub(super) fn ended(&self) -> Option<End> {
-        match self.state().phase {
-            Phase::Running(_) => None,
-            Phase::Ended(end) => Some(end),
+            self.tell(&followers, &Event::End(end)).await;
         }
     }
 
@@ -212,9 +246,18 @@ impl Hub {
 }
 
 impl State {
+    fn look(&self, from: Option<u64>) -> Result<Replay, BeyondEnd> {
+        let end = self.kept.end();
+        let from = from.unwrap_or(end);
+        if from > end {
+            return Err(BeyondEnd { from, end });
+        }
+        Ok(Replay { start: from.max(self.kept.start()), pieces: self.kept.from(from) })
+    }
+
     fn leave_out_the_lost(&mut self) {
         let Phase::Running(followers) = &mut self.phase else { return };
-        followers.retain(|follower| !follower.is_closed());
+        followers.retain(|follower| !follower.is_lost());
         if followers.is_empty() && self.linger.is_some() {
             self.lost = Some(Instant::now());
         }
@@ -223,121 +266,23 @@ impl State {
     /// Until when so much more must wait, if it must.
     fn waits_until(&self, length: usize) -> Option<Instant> {
         let until = self.lost? + self.linger?;
-        (!self.kept.has_room(length)).then_some(until)
+        // Where memory is short, there will be no room, however long it waits.
+        let waits = !self.kept.has_room(length) && !self.kept.is_short_of_memory();
+        waits.then_some(until)
     }
 }
 
 impl Phase {
-    fn follow(&mut self) -> mpsc::Receiver<Event> {
-        let (sender, receiver) = mpsc::channel(WAITING);
+    fn follow(&mut self) -> Events {
+        let (follower, events) = queue();
         match self {
-            Self::Running(followers) => followers.push(sender),
-            Self::Ended(end) => {
-                let told = sender.try_send(Event::End(*end));
-                debug_assert!(told.is_ok(), "an empty channel has room");
+            Self::Running(followers) => {
+                // A command that says nothing would not find out that they left.
+                followers.retain(|follower| !follower.is_lost());
+                followers.push(follower);
             }
+            Self::Ended(end) => follower.tell_first(Event::End(*end)),
         }
-        receiver
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const END: End = End { exit: Exit::Code(0), timed_out: false };
-
-    fn hub() -> Hub {
-        Hub::new(Memory::default())
-    }
-
-    async fn publish(hub: &Hub, text: &'static str) {
-        hub.publish(Source::Stdout, Bytes::from_static(text.as_bytes())).await;
-    }
-
-    fn data(offset: u64, text: &'static str) -> Event {
-        Event::Data(Piece { offset, source: Source::Stdout, bytes: Bytes::from_static(text.as_bytes()) })
-    }
-
-    #[tokio::test]
-    async fn every_follower_gets_everything_from_when_it_came() {
-        let hub = hub();
-        publish(&hub, "lost").await;
-        let mut first = hub.follow();
-        publish(&hub, "a").await;
-        let mut second = hub.follow();
-        publish(&hub, "b").await;
-        hub.end(END).await;
-        let mut late = hub.follow();
-        assert_eq!(first.recv().await, Some(data(4, "a")));
-        assert_eq!(first.recv().await, Some(data(5, "b")));
-        assert_eq!(first.recv().await, Some(Event::End(END)));
-        assert_eq!(first.recv().await, None);
-        assert_eq!(second.recv().await, Some(data(5, "b")));
-        assert_eq!(late.recv().await, Some(Event::End(END)));
-        assert_eq!(late.recv().await, None);
-    }
-
-    #[tokio::test]
-    async fn what_was_before_is_given_once() {
-        let hub = hub();
-        publish(&hub, "abc").await;
-        let mut replay = hub.replay(Some(1)).unwrap();
-        publish(&hub, "d").await;
-        assert_eq!((replay.start, replay.pieces.len(), &replay.pieces[0].bytes[..]), (1, 1, &b"bc"[..]));
-        assert_eq!(replay.events.recv().await, Some(data(3, "d")));
-        assert_eq!(hub.replay(Some(5)).err(), Some(BeyondEnd { from: 5, end: 4 }));
-        hub.end(END).await;
-        let mut late = hub.replay(Some(0)).unwrap();
-        assert_eq!(&late.pieces[0].bytes[..], b"abcd");
-        assert_eq!(late.events.recv().await, Some(Event::End(END)));
-        hub.forget();
-        let forgotten = hub.replay(Some(0)).unwrap();
-        assert_eq!((forgotten.start, forgotten.pieces), (4, vec![]));
-    }
-
-    #[tokio::test]
-    async fn a_lost_follower_is_waited_for_when_more_would_be_forgotten() {
-        let hub = hub();
-        hub.linger(Duration::from_secs(1000));
-        drop(hub.follow());
-        let piece = Bytes::from(vec![0; 1 << 20]);
-        for _ in 0..3 {
-            hub.publish(Source::Stdout, piece.clone()).await;
-        }
-        {
-            let mut blocked = std::pin::pin!(hub.publish(Source::Stdout, piece.clone()));
-            assert!(futures::poll!(&mut blocked).is_pending());
-            let mut replay = hub.replay(Some(0)).unwrap();
-            assert_eq!((replay.start, replay.pieces.len()), (0, 48));
-            blocked.await;
-            assert!(matches!(replay.events.recv().await, Some(Event::Data(piece)) if piece.offset == 3 << 20));
-        }
-        assert_eq!(hub.extent().1, 4 << 20);
-    }
-
-    #[tokio::test]
-    async fn who_does_not_come_back_holds_nobody_for_ever() {
-        let hub = hub();
-        hub.linger(Duration::from_millis(50));
-        drop(hub.follow());
-        for _ in 0..20 {
-            hub.publish(Source::Stdout, Bytes::from(vec![0; 1 << 20])).await;
-        }
-        assert_eq!(hub.extent().1, 20 << 20);
-    }
-
-    #[tokio::test]
-    async fn a_slow_follower_holds_the_command_and_a_gone_one_does_not() {
-        let hub = hub();
-        let slow = hub.follow();
-        for _ in 0..WAITING {
-            publish(&hub, "x").await;
-        }
-        let mut blocked = std::pin::pin!(publish(&hub, "y"));
-        assert!(futures::poll!(&mut blocked).is_pending());
-        drop(slow);
-        blocked.await;
-        publish(&hub, "z").await;
+        events
     }
 }
