@@ -46,7 +46,10 @@ enum Command {
         target: Option<String>,
     },
     /// Measure, beside real peers, and print one table
-    Bench,
+    Bench {
+        /// Only these parts: peers, docker, commands, agent, engine, memory, history
+        parts: Vec<String>,
+    },
     /// Build the release binary
     Dist,
 }
@@ -58,10 +61,11 @@ fn main() -> anyhow::Result<()> {
         Command::Tidy => tidy::run(),
         Command::Codegen { check } => codegen::run(check),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds),
-        Command::Bench => {
+        Command::Bench { parts } => {
             setup::run()?;
             shell::run("cargo", &["build", "--release", "--package", "sandboxer"])?;
-            shell::run("cargo", &["run", "--release", "--quiet", "--package", "sandboxer", "--example", "bench"])
+            let run = ["run", "--release", "--quiet", "--package", "sandboxer", "--example", "bench", "--"];
+            shell::run("cargo", &[&run[..], &parts.iter().map(String::as_str).collect::<Vec<_>>()].concat())
         }
         Command::Dist => shell::run("cargo", &["build", "--release", "--package", "sandboxer"]),
     }

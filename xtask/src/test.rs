@@ -22,7 +22,7 @@ pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
     shell::run("cargo", &["nextest", "run", "--workspace", "--no-fail-fast", "-E", &expression])?;
     if filter.is_none() {
         shell::run("cargo", &["test", "--workspace", "--doc", "--quiet"])?;
-        fuzz::run(None, SECONDS_OF_FUZZING)?;
+        fuzz::briefly(SECONDS_OF_FUZZING)?;
     }
     Ok(())
 }

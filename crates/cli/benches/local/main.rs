@@ -20,14 +20,24 @@ mod sample;
 
 use sample::Table;
 
+/// The parts, by the names that choose them.
+const PARTS: [(&str, fn(&mut Table)); 7] = [
+    ("peers", peers::measure),
+    ("docker", docker::measure),
+    ("commands", commands::measure),
+    ("agent", agent::measure),
+    ("engine", engine::measure),
+    ("memory", memory::measure),
+    ("history", history::measure),
+];
+
 fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
     let mut table = Table::default();
-    peers::measure(&mut table);
-    docker::measure(&mut table);
-    commands::measure(&mut table);
-    agent::measure(&mut table);
-    engine::measure(&mut table);
-    memory::measure(&mut table);
-    history::measure(&mut table);
+    for (name, measure) in PARTS {
+        if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+            measure(&mut table);
+        }
+    }
     println!("{table}");
 }
