@@ -20,8 +20,10 @@ mod sample;
 
 use sample::Table;
 
-/// The parts, by the names that choose them.
-const PARTS: [(&str, fn(&mut Table)); 7] = [
+/// What is measured by itself, and the name that chooses it.
+type Part = (&'static str, fn(&mut Table));
+
+const PARTS: [Part; 7] = [
     ("peers", peers::measure),
     ("docker", docker::measure),
     ("commands", commands::measure),

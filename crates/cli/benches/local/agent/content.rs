@@ -25,13 +25,13 @@ pub(crate) fn fill(path: &Path) {
 pub(crate) async fn measure(table: &mut Table, way: &Way, folder: &Path) {
     let file = folder.join("content");
     fill(&file);
-    let (session, name, aim) = (&way.session, way.name, format!("≥ {}", way.least));
+    let (session, name, aim) = (&way.session, way.name, way.aims.content);
     let (mut whole, mut cat) = (Sample::empty(), Sample::empty());
     for _ in 0..ROUNDS {
         whole.add(timed(download(session, &file)).await);
         cat.add(timed(cat_out(session, &file)).await);
     }
-    table.rates(&format!("download of 1 GiB, {name}"), SIZE, &whole, &cat, &aim);
+    table.rates(&format!("download of 1 GiB, {name}"), SIZE, &whole, &cat, aim);
     let (mut whole, mut cat) = (Sample::empty(), Sample::empty());
     for _ in 0..ROUNDS {
         std::fs::remove_file(&file).unwrap();
@@ -39,7 +39,7 @@ pub(crate) async fn measure(table: &mut Table, way: &Way, folder: &Path) {
         std::fs::remove_file(&file).unwrap();
         cat.add(timed(cat_in(session, &file)).await);
     }
-    table.rates(&format!("upload of 1 GiB, {name}"), SIZE, &whole, &cat, &aim);
+    table.rates(&format!("upload of 1 GiB, {name}"), SIZE, &whole, &cat, aim);
 }
 
 async fn timed(work: impl Future<Output = ()>) -> std::time::Duration {

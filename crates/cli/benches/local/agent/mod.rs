@@ -13,30 +13,13 @@ pub(crate) fn measure(table: &mut Table) {
     let folder = ways::memory_folder();
     let agent = Agent::start(folder.path());
     runtime.block_on(async {
-        if let Ok(what) = std::env::var("PROFILE") {
-            eprintln!("PID {}", agent.pid());
-            let way = if what.contains("stdio") { Way::stdio().await } else { Way::unix(&agent).await };
-            std::thread::sleep(std::time::Duration::from_secs(2));
-            if what.contains("crowd") {
-                for _ in 0..5 {
-                    calls::crowd(table, &way).await;
-                }
-            } else if what.contains("content") {
-                content::measure(table, &way, folder.path()).await;
-            } else {
-                for _ in 0..4 {
-                    calls::measure(table, &way).await;
-                }
-            }
-            return;
-        }
         let unix = Way::unix(&agent).await;
         calls::measure(table, &unix).await;
         calls::crowd(table, &unix).await;
         let busy = agent.peak_memory();
         content::measure(table, &unix, folder.path()).await;
         let figures = format!("{busy:.1} MB after commands, {:.1} MB after files", agent.peak_memory());
-        table.figures("the agent's peak memory", &figures, "≤ 64 MB");
+        table.figures("the agent's peak memory", &figures, "-");
         let relay = Way::relay(&agent).await;
         calls::measure(table, &relay).await;
         content::measure(table, &relay, folder.path()).await;

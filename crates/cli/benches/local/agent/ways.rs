@@ -30,9 +30,6 @@ impl Agent {
         agent
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
-    }
     /// In megabytes.
     pub(crate) fn peak_memory(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -48,31 +45,51 @@ impl Drop for Agent {
     }
 }
 
+/// What is aimed at over one of them.
+pub(crate) struct Aims {
+    pub(crate) exec: &'static str,
+    pub(crate) echo: &'static str,
+    pub(crate) beside: &'static str,
+    pub(crate) crowd: &'static str,
+    /// In MB/s.
+    pub(crate) content: &'static str,
+}
+
+impl Aims {
+    const NONE: Self = Self { exec: "-", echo: "-", beside: "-", crowd: "-", content: "-" };
+    const OF_CALLS: Self =
+        Self { exec: "≤ 1.2, p99 ≤ 3", echo: "≤ 0.5", beside: "≤ 3", crowd: "≥ 1,500", content: "-" };
+}
+
 /// One open connection.
 pub(crate) struct Way {
     pub(crate) name: &'static str,
     pub(crate) session: AgentSession,
-    /// The slowest that content may be, in MB/s.
-    pub(crate) least: u32,
+    pub(crate) aims: Aims,
 }
 
 impl Way {
     pub(crate) async fn unix(agent: &Agent) -> Self {
-        Self::open("unix socket", 500, &UnixSocket(agent.socket.clone())).await
+        Self::open("unix socket", Aims { content: "≥ 500", ..Aims::OF_CALLS }, &UnixSocket(agent.socket.clone())).await
     }
 
     pub(crate) async fn stdio() -> Self {
-        Self::open("stdio", 350, &ProcessStream::new([&binary(), "agent", "--stdio"])).await
+        Self::open(
+            "stdio",
+            Aims { content: "≥ 350", ..Aims::OF_CALLS },
+            &ProcessStream::new([&binary(), "agent", "--stdio"]),
+        )
+        .await
     }
 
     /// To the same agent as the unix socket.
     pub(crate) async fn relay(agent: &Agent) -> Self {
         let words = [&binary(), "agent", "--relay", agent.socket.to_str().unwrap()];
-        Self::open("relay", 350, &ProcessStream::new(words)).await
+        Self::open("relay", Aims::NONE, &ProcessStream::new(words)).await
     }
 
-    async fn open(name: &'static str, least: u32, connector: &dyn Connector) -> Self {
+    async fn open(name: &'static str, aims: Aims, connector: &dyn Connector) -> Self {
         let session = AgentSession::connect(connector, SessionOptions::default()).await.unwrap();
-        Self { name, session, least }
+        Self { name, session, aims }
     }
 }
