@@ -126,6 +126,8 @@ fn a_client_that_leaves_is_noticed_and_its_command_goes_on() {
     }
     let listed = unary(&agent, "process.Process/List", &json!({})).json();
     assert_eq!(listed["processes"][0]["tag"], "t");
+    let kill = json!({"process": {"tag": "t"}, "signal": "SIGNAL_SIGKILL"});
+    assert_eq!(unary(&agent, "process.Process/SendSignal", &kill).status, 200);
 }
 
 #[test]
