@@ -109,7 +109,9 @@ impl Fuzzing {
         let input = said.lines().find_map(|line| Some(line.split_once("Test unit written to ")?.1));
         let input = input.unwrap_or("no input");
         let lines: Vec<&str> = said.lines().collect();
-        println!("{}", lines[lines.len().saturating_sub(SHOWN)..].join("\n"));
+        let fault = lines.iter().position(|line| line.contains(" panicked at ") || line.contains("ERROR: libFuzzer"));
+        let from = fault.unwrap_or(lines.len().saturating_sub(SHOWN));
+        println!("{}", lines[from..].iter().take(SHOWN).copied().collect::<Vec<_>>().join("\n"));
         bail!("fuzz target {name} failed ({status}); see it again: {} {input}", program.display())
     }
 }
