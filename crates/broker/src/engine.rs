@@ -6,7 +6,7 @@ use crate::journal::Journal;
 use crate::ownership::Liveness;
 use crate::state::{Observation, Operation, OperationKind, ProcessId, Record, describe};
 use crate::store::{NewEvent, Store};
-use sandboxer_sdk::{Call, Clock, CommandRunner, Ids, SandboxExtension};
+use sandboxer_sdk::{Call, Clock, CommandRunner, Ids, Intent, SandboxExtension};
 use sandboxer_types::{ErrorKind, ExtensionId, Failure, Object, Residue, SandboxId, SandboxStatus, Timeouts};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -168,6 +168,7 @@ impl Broker {
     ) -> Call {
         Call {
             sandbox_id: record.sandbox_id.clone(),
+            intent: Some(Intent { profile: record.profile.clone(), inputs: record.inputs.clone() }),
             owner: self.parts.store.owner().clone(),
             attempt: 1,
             deadline: Instant::now() + limit,

@@ -1,5 +1,6 @@
 //! What surrounds one call of an extension.
 
+use crate::extension::Intent;
 use crate::runner::{CommandRunner, SystemRunner};
 use sandboxer_types::{ErrorKind, Failure, Object, OwnerId, SandboxId};
 use std::collections::BTreeMap;
@@ -15,10 +16,22 @@ pub struct Progress {
     pub phase: String,
     /// What is going on, in a sentence.
     pub message: String,
+    /// How much of it is done, where it can be counted.
+    pub current: Option<u64>,
+    /// Of how much.
+    pub total: Option<u64>,
+}
+
+impl Progress {
+    /// Progress that cannot be counted.
+    pub fn new(phase: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { phase: phase.into(), message: message.into(), current: None, total: None }
+    }
 }
 
 /// How much a line of the log matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// Told for the record.
     Info,
@@ -74,6 +87,8 @@ impl CallEnd {
 pub struct Call {
     /// Which sandbox it is about.
     pub sandbox_id: SandboxId,
+    /// What that was meant to be, where it is known; never for an orphan.
+    pub intent: Option<Intent>,
     /// Which state directory asks.
     pub owner: OwnerId,
     /// How often this has been tried, from 1.
@@ -103,6 +118,7 @@ impl Call {
         ]);
         Self {
             sandbox_id,
+            intent: None,
             owner,
             attempt: 1,
             deadline: Instant::now() + Duration::from_secs(3600),
@@ -117,7 +133,7 @@ impl Call {
 
     /// Shows progress to whoever waits.
     pub fn progress(&self, phase: &str, message: impl Into<String>) {
-        self.sink.progress(Progress { phase: phase.to_owned(), message: message.into() });
+        self.sink.progress(Progress::new(phase, message));
     }
 
     /// Keeps a line in the sandbox's log.

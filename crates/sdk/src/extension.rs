@@ -1,7 +1,9 @@
 //! The three methods every extension has.
 
 use crate::Call;
-use crate::verbs::{EstimateCost, Extend, List, Pause, Recover, StatusVerb, Validate};
+use crate::verbs::{
+    Connect, EstimateCost, Extend, Fork, List, Pause, Prices, Recover, Snapshots, StatusVerb, Validate,
+};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sandboxer_types::{
@@ -29,8 +31,8 @@ pub struct Provision {
     pub draft: Option<Object>,
 }
 
-/// What a sandbox was meant to be, for teardowns whose handle was lost.
-#[derive(Debug, Clone)]
+/// What a sandbox was meant to be: of use to verbs whose handle was lost, or says too little.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Intent {
     /// Its profile.
     pub profile: Profile,
@@ -65,8 +67,6 @@ pub struct Teardown {
     pub host: HostId,
     /// What `provision` returned, or the minimal handle when that was lost.
     pub handle: Handle,
-    /// What it was meant to be; absent for an orphan.
-    pub intent: Option<Intent>,
     /// Why.
     pub reason: TeardownReason,
 }
@@ -124,6 +124,31 @@ pub trait SandboxExtension: Send + Sync {
 
     /// Says what a duration would cost.
     fn estimate_cost(&self) -> Option<&dyn EstimateCost> {
+        None
+    }
+
+    /// Says what units of its meters cost.
+    fn prices(&self) -> Option<&dyn Prices> {
+        None
+    }
+
+    /// Keeps what a sandbox is.
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        None
+    }
+
+    /// Makes a sandbox from a living one.
+    fn fork(&self) -> Option<&dyn Fork> {
+        None
+    }
+
+    /// Says how to open a byte stream to a sandbox's agent.
+    fn connect(&self) -> Option<&dyn Connect> {
+        None
+    }
+
+    /// Its own version, as `describe` tells it.
+    fn version(&self) -> Option<&str> {
         None
     }
 }

@@ -39,5 +39,6 @@ pub use clock::{BootTime, Clock, Ids, SystemClock, SystemIds};
 pub use extension::{Intent, Provision, SandboxExtension, Teardown, TeardownReason};
 pub use runner::{CommandLine, CommandOutput, CommandRunner, RunFault, SystemRunner};
 pub use verbs::{
-    EstimateCost, Extend, List, Listed, ObservedState, Pause, Recover, Recovered, StatusReport, StatusVerb, Validate,
+    Connect, Connection, EstimateCost, Extend, Fork, List, Listed, ObservedState, Pause, Prices, Recover, Recovered,
+    Snapshots, StatusReport, StatusVerb, Validate,
 };

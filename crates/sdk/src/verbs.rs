@@ -3,7 +3,10 @@
 use crate::{Call, Provision};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sandboxer_types::{Failure, Handle, HostId, MeterQuote, Object, Profile, Reachability, SandboxId, TimeSpan};
+use sandboxer_types::{
+    CleanupReport, Failure, Handle, HostId, MeterPrice, MeterQuote, Object, Profile, Reachability, SandboxId, Snapshot,
+    SnapshotKind, TimeSpan,
+};
 use std::collections::BTreeMap;
 
 /// Checks inputs beyond what a schema can say, without a side effect.
@@ -70,11 +73,12 @@ pub enum ObservedState {
 }
 
 /// The answer to `status`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StatusReport {
     /// How it is.
     pub state: ObservedState,
     /// In words.
+    #[serde(default)]
     pub detail: String,
 }
 
@@ -112,4 +116,68 @@ pub trait EstimateCost: Send + Sync {
         inputs: &Object,
         duration: TimeSpan,
     ) -> Result<MeterQuote, Failure>;
+}
+
+/// Says what units of its meters cost, without a side effect.
+#[async_trait]
+pub trait Prices: Send + Sync {
+    /// Every meter and its price.
+    async fn prices(&self, call: &Call) -> Result<Vec<MeterPrice>, Failure>;
+}
+
+/// Keeps what a sandbox is, and makes others from it.
+#[async_trait]
+pub trait Snapshots: Send + Sync {
+    /// Keeps the sandbox under an id that the host chose. Idempotent on that.
+    async fn snapshot(
+        &self,
+        call: &Call,
+        handle: &Handle,
+        snapshot_id: &str,
+        kind: SnapshotKind,
+    ) -> Result<Snapshot, Failure>;
+    /// Makes a sandbox from a snapshot, as `provision` does.
+    async fn restore(&self, call: &Call, snapshot_id: &str, request: &Provision) -> Result<Handle, Failure>;
+    /// Everything on `host` that was kept for `call.owner`.
+    async fn list_snapshots(&self, call: &Call, host: &HostId) -> Result<Vec<Snapshot>, Failure>;
+    /// Removes a snapshot, as `teardown` removes a sandbox.
+    async fn delete_snapshot(&self, call: &Call, host: &HostId, snapshot_id: &str) -> Result<CleanupReport, Failure>;
+}
+
+/// Makes a sandbox from a living one.
+#[async_trait]
+pub trait Fork: Send + Sync {
+    /// Makes it, as `provision` does.
+    async fn fork(&self, call: &Call, source: &Handle, request: &Provision) -> Result<Handle, Failure>;
+}
+
+/// How to open a byte stream to a sandbox's agent.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Connection {
+    /// The standard streams of this command, which is run here.
+    Argv {
+        /// Its words.
+        argv: Vec<String>,
+    },
+    /// A unix socket of this machine.
+    Socket {
+        /// Its absolute path.
+        socket: String,
+    },
+    /// A WebSocket.
+    Url {
+        /// Its address.
+        url: String,
+        /// Headers to send with the request.
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+    },
+}
+
+/// Says how to open a byte stream to a sandbox's agent.
+#[async_trait]
+pub trait Connect: Send + Sync {
+    /// A way to it. May be asked again for every stream.
+    async fn connect(&self, call: &Call, handle: &Handle) -> Result<Connection, Failure>;
 }

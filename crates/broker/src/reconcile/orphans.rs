@@ -168,7 +168,6 @@ impl Broker {
             sandbox_id: id.clone(),
             host: listed.host.clone(),
             handle: Handle::minimal(id, &listed.host),
-            intent: None,
             reason: TeardownReason::Orphan,
         };
         let report = placement.extension.teardown(&call, &request).await?;

@@ -79,7 +79,7 @@ pub fn reach_failure(error: &sandboxer_reach::ReachError) -> Failure {
 async fn set_up(record: &Record, session: &dyn Session, journal: &Arc<Journal>) -> Result<(), Failure> {
     for argv in &record.profile.setup {
         let shown = sandboxer_sdk::CommandLine::new(argv.iter().cloned()).to_string();
-        journal.progress(Progress { phase: "set-up".to_owned(), message: shown.clone() });
+        journal.progress(Progress::new("set-up", shown.clone()));
         journal.log(LogLevel::Info, format!("$ {shown}"));
         let mut request = ExecRequest::new(argv.iter().cloned());
         request.env.clone_from(&record.profile.env);

@@ -5,7 +5,7 @@ use crate::control::Context;
 use crate::engine::{Broker, Placement};
 use crate::journal::{Change, Journal, take_step};
 use crate::state::{OperationKind, Record, Step};
-use sandboxer_sdk::{Intent, Teardown, TeardownReason};
+use sandboxer_sdk::{Teardown, TeardownReason};
 use sandboxer_types::{CleanupReport, Failure, SandboxId};
 use std::sync::Arc;
 
@@ -86,7 +86,6 @@ fn teardown_request(record: &Record) -> Teardown {
         sandbox_id: record.sandbox_id.clone(),
         host: record.host.clone(),
         handle: record.teardown_handle(),
-        intent: Some(Intent { profile: record.profile.clone(), inputs: record.inputs.clone() }),
         reason,
     }
 }

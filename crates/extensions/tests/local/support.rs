@@ -195,11 +195,5 @@ pub(crate) fn request_with(id: &str, profile_text: &str) -> Provision {
 /// What is always known of a sandbox.
 pub(crate) fn removal(id: &SandboxId) -> Teardown {
     let host = HostId::localhost();
-    Teardown {
-        sandbox_id: id.clone(),
-        handle: Handle::minimal(id, &host),
-        host,
-        intent: None,
-        reason: TeardownReason::Requested,
-    }
+    Teardown { sandbox_id: id.clone(), handle: Handle::minimal(id, &host), host, reason: TeardownReason::Requested }
 }
