@@ -30,6 +30,7 @@
 mod call;
 mod clock;
 mod extension;
+mod process_group;
 mod runner;
 pub mod testing;
 mod verbs;
@@ -37,6 +38,7 @@ mod verbs;
 pub use call::{Call, CallEnd, CallSink, LogLevel, Progress, Silent};
 pub use clock::{BootTime, Clock, Ids, SystemClock, SystemIds};
 pub use extension::{Intent, Provision, SandboxExtension, Teardown, TeardownReason};
+pub use process_group::{PROCESS_VARIABLE, ProcessGroup};
 pub use runner::{CommandLine, CommandOutput, CommandRunner, RunFault, SystemRunner};
 pub use verbs::{
     Connect, Connection, EstimateCost, Extend, Fork, List, Listed, ObservedState, Pause, Prices, Recover, Recovered,
