@@ -37,7 +37,7 @@ pub use manifest::{Example, Lifecycle, Manifest, PassedEnvironment, PythonEnviro
 pub use money::{Billing, MeterPrice, MeterQuote, Money};
 pub use nearest::nearest_word;
 pub use profile::{Cache, Expose, ExposeMode, Network, Profile, ProfileInputs, Resources, SecretReference, TtlPolicy};
-pub use reachability::Reachability;
+pub use reachability::{Reachability, ReachabilityFault};
 pub use report::CleanupReport;
 pub use request::SandboxCreateRequest;
 pub use size::{ByteSize, ByteSizeFault};
