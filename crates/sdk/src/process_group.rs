@@ -12,6 +12,9 @@ pub const PROCESS_VARIABLE: &str = "SANDBOXER_PROCESS";
 /// How often an ending group is looked at.
 const INTERVAL: Duration = Duration::from_millis(2);
 
+/// A process does not take that long to begin; a kernel that never tells is not waited for.
+const BEGINNING: Duration = Duration::from_secs(1);
+
 /// One process group, by the pid of its leader. The kernel gives that number to nobody else while the group has members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessGroup(Pid);
@@ -37,10 +40,8 @@ impl ProcessGroup {
     /// Whether a living member was started for the `sandboxer` process of this name.
     pub fn was_started_by(self, process: &str) -> bool {
         let marker = format!("{PROCESS_VARIABLE}={process}");
-        let bears_it = |pid: &i32| {
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
-        };
+        let bears_it =
+            |pid: &i32| environment(*pid).split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes());
         self.members().iter().any(bears_it)
     }
 
@@ -80,15 +81,36 @@ impl ProcessGroup {
     }
 }
 
+/// The environment that a process was started with; empty where that cannot be read. One that begins to run a program
+/// seems to have none until the kernel has mapped the program, which can take a disk's time, so that is waited out.
+fn environment(pid: i32) -> Vec<u8> {
+    let begun = std::time::Instant::now();
+    loop {
+        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return Vec::new() };
+        if !environment.is_empty() || begun.elapsed() > BEGINNING {
+            return environment;
+        }
+        // Fields 50 and 51 of proc_pid_stat(5), where it begins and where it ends: 0 until the kernel knows them.
+        let Some(facts) = facts(pid) else { return environment };
+        let mut place = facts.split_ascii_whitespace().skip(47);
+        match (place.next(), place.next()) {
+            (Some(begin), Some(end)) if begin == "0" || begin != end => std::thread::yield_now(),
+            _ => return environment,
+        }
+    }
+}
+
 /// The group of a living process.
 fn group_of(pid: i32) -> Option<i32> {
+    facts(pid)?.split_ascii_whitespace().nth(2)?.parse().ok()
+}
+
+/// What the kernel tells of a living process behind its name: state, parent, group and so on.
+fn facts(pid: i32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold spaces and parentheses of its own. Then: state, parent, group.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    match fields.next()? {
-        "Z" | "X" => None,
-        _ => fields.nth(1)?.parse().ok(),
-    }
+    // The name, in parentheses, may hold spaces and parentheses of its own.
+    let facts = stat.rsplit_once(')')?.1.trim_start();
+    (!facts.starts_with(['Z', 'X'])).then(|| facts.to_owned())
 }
 
 #[cfg(test)]
@@ -115,6 +137,20 @@ mod tests {
         group.kill(Duration::from_secs(10)).await.expect("it ends");
         assert!(!group.lives());
         group.kill(Duration::from_secs(10)).await.expect("killed twice");
+    }
+
+    #[test]
+    fn a_member_is_recognised_from_its_first_instant() {
+        for _ in 0..300 {
+            // The parent goes on as soon as the program is begun, which is before the kernel knows its environment.
+            let mut command = Command::new("sleep");
+            let mut child =
+                command.arg("1000").env(PROCESS_VARIABLE, "this-test").process_group(0).spawn().expect("starts");
+            let recognised = ProcessGroup::of(child.id()).is_some_and(|group| group.was_started_by("this-test"));
+            child.kill().expect("a child");
+            child.wait().expect("a child");
+            assert!(recognised);
+        }
     }
 
     #[tokio::test]
