@@ -6,6 +6,7 @@ use crate::journal::Journal;
 use crate::ownership::Liveness;
 use crate::state::{Observation, Operation, OperationKind, ProcessId, Record, describe};
 use crate::store::{NewEvent, Store};
+use async_trait::async_trait;
 use sandboxer_sdk::{Call, Clock, CommandRunner, Ids, Intent, SandboxExtension};
 use sandboxer_types::{ErrorKind, ExtensionId, Failure, Object, Residue, SandboxId, SandboxStatus, Timeouts};
 use std::collections::BTreeMap;
@@ -15,9 +16,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Opens the extensions that the catalog knows.
+#[async_trait]
 pub trait Extensions: Send + Sync {
-    /// The extension, ready to be called.
-    fn open(&self, extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure>;
+    /// The extension, ready to be called. May have to start it, to ask what it can do.
+    async fn open(&self, extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure>;
 }
 
 /// How long the engine waits, and how often it tries again.
@@ -104,9 +106,9 @@ impl Broker {
     }
 
     /// The extension under `id`, ready to be called.
-    pub(crate) fn placement(&self, id: &ExtensionId) -> Result<Placement, Failure> {
+    pub(crate) async fn placement(&self, id: &ExtensionId) -> Result<Placement, Failure> {
         let entry = self.parts.catalog.extension(id).map_err(Failure::from)?;
-        let extension = self.parts.extensions.open(entry)?;
+        let extension = self.parts.extensions.open(entry).await?;
         Ok(Placement { extension, config: entry.manifest.config.clone(), timeouts: entry.manifest.timeouts })
     }
 
@@ -130,8 +132,9 @@ impl Broker {
         *process == self.parts.process || self.parts.liveness.is_alive(process)
     }
 
-    /// Claims a record for an operation, unless a living process works on it. Nothing is written yet.
-    pub(crate) fn claim(&self, mut record: Record, kind: OperationKind) -> Result<Claim, Failure> {
+    /// Claims a record for an operation, unless a living process works on it. What a dead one has left running is ended
+    /// first, so that it finishes nothing later. Nothing is written yet.
+    pub(crate) async fn claim(&self, mut record: Record, kind: OperationKind) -> Result<Claim, Failure> {
         let mut events = Vec::new();
         if let Some(operation) = &record.operation {
             if self.is_alive(&operation.by) {
@@ -142,6 +145,7 @@ impl Broker {
                 .with_residue(Residue::Present)
                 .with_hint("wait until it is done, or end that process: what it leaves is taken over"));
             }
+            self.parts.liveness.bury(&operation.by).await?;
             events.push(crate::journal::taken_over(operation.kind, &operation.by));
             // What the dead process had sent, nobody knows.
             record.ambiguous = true;

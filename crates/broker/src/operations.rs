@@ -84,7 +84,7 @@ impl Control for Broker {
                 .with_residue(Residue::Present)
                 .with_hint("only what failed or could not be removed can be forgotten; try `sandboxer rm` first"));
         }
-        let mut claim = self.claim(record, OperationKind::Destroy)?;
+        let mut claim = self.claim(record, OperationKind::Destroy).await?;
         let events = take_step(&mut claim.record, Step::Forget(note.to_owned()), self.parts.clock.as_ref())?;
         claim.events.extend(events);
         claim.record.operation = None;

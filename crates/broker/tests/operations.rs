@@ -275,3 +275,64 @@ fn a_damaged_or_foreign_or_newer_store_is_told_apart_and_left_as_it_is() {
 
     assert!(matches!(open(&folder.path().join("no/such/folder")), Err(StoreError::ReadOnly(_))));
 }
+
+#[tokio::test]
+async fn what_a_dead_process_has_left_running_is_ended_before_anything_is_taken_over() {
+    let machine = Machine::new().expect("a folder");
+    let context = Context::default();
+    // Dies right before `provision` takes effect; the extension's own process goes on.
+    let died = machine.start(Some(2)).expect("opens");
+    let died = died.run(async |b: &Broker| b.create(machine.request(), true, &context).await);
+    assert!(matches!(died.await, Ended::Crashed));
+    with(&machine, async |b: &Broker| {
+        machine.set_stubborn(true);
+        let before = b.list(&ListFilter::default()).await.expect("only reads");
+        let id = before[0].sandbox_id.clone();
+        let failure = b.remove(&id, &context).await.expect_err("it does not end");
+        assert_eq!((failure.kind, failure.residue), (ErrorKind::Busy, Residue::Present));
+        assert!(failure.message.contains("process group 77"), "{failure}");
+        let report = b.reconcile(false, &context).await.expect("goes on with others");
+        assert!(report.is_incomplete() && report.outcomes[0].errors[0].contains("77"), "{report:?}");
+        assert_eq!(b.show(&id).await.expect("known"), before[0], "nothing was taken over");
+
+        machine.set_stubborn(false);
+        assert_eq!(b.remove(&id, &context).await.expect("removed").state, State::Gone);
+        machine.world.finish_late();
+        assert!(machine.world.inventory().is_empty(), "born late");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repeated_request_says_what_keeps_it_from_taking_over() {
+    let machine = Machine::new().expect("a folder");
+    let mut request = machine.request();
+    request.idempotency_key = Some("job-4".to_owned());
+    let context = Context::default();
+    let died = machine.start(Some(2)).expect("opens");
+    let died = died.run(async |b: &Broker| b.create(request.clone(), true, &context).await);
+    assert!(matches!(died.await, Ended::Crashed));
+    machine.set_stubborn(true);
+    let failure = with(&machine, async |b: &Broker| b.create(request, true, &context).await).await.expect_err("stuck");
+    assert!(failure.message.contains("process group 77"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_extension_that_cannot_be_opened_makes_nothing_and_keeps_what_is_owed() {
+    let machine = Machine::new().expect("a folder");
+    let context = Context::default();
+    with(&machine, async |b: &Broker| {
+        let id = b.create(machine.request(), true, &context).await.expect("made").sandbox_id;
+        machine.fail_opening(Some(sandboxer_types::Failure::new(ErrorKind::Unavailable, "no interpreter")));
+        let failure = b.create(machine.request(), true, &context).await.expect_err("cannot be opened");
+        assert_eq!((failure.kind, failure.residue), (ErrorKind::Unavailable, Residue::None));
+        assert_eq!(b.list(&ListFilter::default()).await.expect("readable").len(), 1, "nothing was written");
+        let status = b.remove(&id, &context).await.expect("an attempt");
+        assert_eq!(status.state, State::TearingDown);
+        let said = status.cleanup.expect("a report").errors.join("; ");
+        assert!(said.contains("no interpreter") && said.contains(id.as_str()), "{said}");
+        machine.fail_opening(None);
+        assert_eq!(b.remove(&id, &context).await.expect("done").state, State::Gone);
+    })
+    .await;
+}

@@ -20,6 +20,7 @@ enum Happening {
     TetherEnds { pid: u32 },
     BackendLoses { which: usize },
     Fail { verb: Verb, fault: Fault },
+    LateOnesFinish,
 }
 
 fn crash() -> impl Strategy<Value = Option<usize>> {
@@ -51,6 +52,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (1u32..3).prop_map(|pid| Happening::TetherEnds { pid }),
         1 => any::<usize>().prop_map(|which| Happening::BackendLoses { which }),
         3 => (verb, fault()).prop_map(|(verb, fault)| Happening::Fail { verb, fault }),
+        2 => Just(Happening::LateOnesFinish),
     ]
 }
 
@@ -121,6 +123,7 @@ async fn happen(machine: &Machine, happening: Happening) {
             }
         }
         Happening::Fail { verb, fault } => machine.world.add_fault(verb, fault),
+        Happening::LateOnesFinish => machine.world.finish_late(),
     }
 }
 
@@ -142,6 +145,7 @@ async fn ends_with_nothing(machine: &Machine) {
     let ended = last
         .run(async |broker: &Broker| {
             let report = broker.reconcile(false, &Context::default()).await.expect("reconciles");
+            machine.world.finish_late();
             assert!(!report.is_incomplete(), "{report:?}");
             let open_now: BTreeSet<SandboxId> = open(broker).await.into_iter().collect();
             assert_eq!(machine.world.inventory().into_iter().collect::<BTreeSet<_>>(), open_now);

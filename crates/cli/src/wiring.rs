@@ -2,6 +2,7 @@
 
 use crate::config::{Config, home};
 use crate::error::{CommandResult, local_fault};
+use async_trait::async_trait;
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, ResolvedHandler, TrustBook};
 use sandboxer_broker::state::ProcessId;
 use sandboxer_broker::store::{SqliteStore, Store};
@@ -86,8 +87,9 @@ struct BuiltIns {
     local: Arc<LocalExtension>,
 }
 
+#[async_trait]
 impl Extensions for BuiltIns {
-    fn open(&self, extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure> {
+    async fn open(&self, extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure> {
         match &extension.resolved {
             ResolvedHandler::Builtin(name) if name == "local" => Ok(self.local.clone()),
             ResolvedHandler::Builtin(_) | ResolvedHandler::Exec(_) | ResolvedHandler::Python { .. } => {

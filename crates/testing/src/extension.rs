@@ -4,6 +4,7 @@ use crate::crash::CrashPoints;
 use crate::world::{Fault, Item, Verb, World};
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sandboxer_broker::state::ProcessId;
 use sandboxer_sdk::{
     Call, Extend, List, Listed, ObservedState, Provision, Recover, Recovered, SandboxExtension, StatusReport,
     StatusVerb, Teardown,
@@ -15,12 +16,13 @@ use std::sync::Arc;
 pub struct FakeExtension {
     world: Arc<World>,
     points: Arc<CrashPoints>,
+    process: ProcessId,
 }
 
 impl FakeExtension {
     /// An extension of the process with these crash points.
-    pub fn new(world: Arc<World>, points: Arc<CrashPoints>) -> Self {
-        Self { world, points }
+    pub fn new(world: Arc<World>, points: Arc<CrashPoints>, process: ProcessId) -> Self {
+        Self { world, points, process }
     }
 
     /// One call: dies before or after its effect when that is its time, and fails as the world planned.
@@ -46,15 +48,21 @@ fn failure(fault: Fault) -> Failure {
 #[async_trait]
 impl SandboxExtension for FakeExtension {
     async fn provision(&self, call: &Call, request: &Provision) -> Result<Handle, Failure> {
-        self.call(Verb::Provision, || {
-            let inputs = serde_json::Value::Object(request.inputs.clone()).to_string();
+        let inputs = serde_json::Value::Object(request.inputs.clone()).to_string();
+        let item = Item { labels: call.labels.clone(), inputs: inputs.clone() };
+        // Whoever dies from here on may yet finish it.
+        self.world.begin(&self.process, &request.sandbox_id, &item);
+        let made = self.call(Verb::Provision, || {
+            self.world.end(&self.process, &request.sandbox_id);
             if self.world.get(&request.sandbox_id).is_some_and(|item| item.inputs != inputs) {
                 return Err(Failure::new(ErrorKind::Conflict, "other inputs").with_residue(Residue::Present));
             }
-            self.world.put(&request.sandbox_id, Item { labels: call.labels.clone(), inputs });
+            self.world.put(&request.sandbox_id, item);
             Ok(Handle::minimal(&request.sandbox_id, &request.host).with("made", true))
-        })
-        .await
+        });
+        let made = made.await;
+        self.world.end(&self.process, &request.sandbox_id);
+        made
     }
 
     async fn wait_ready(&self, call: &Call, handle: &Handle) -> Result<Reachability, Failure> {

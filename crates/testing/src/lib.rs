@@ -1,6 +1,7 @@
 //! A world for tests of the engine: a backend in memory, a clock that is turned by hand, processes that die at a chosen
 //! instant, and a machine on which they share one state directory.
 
+mod alive;
 mod clock;
 mod crash;
 mod crashing_store;

@@ -1,14 +1,15 @@
 //! A machine on which processes share one state directory.
 
+use crate::alive::Alive;
 use crate::{CrashPoints, CrashingStore, Ended, FakeExtension, HandClock, World};
+use async_trait::async_trait;
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
 use sandboxer_broker::store::SqliteStore;
-use sandboxer_broker::{Broker, Extensions, Liveness, Parts, Patience};
+use sandboxer_broker::{Broker, Extensions, Parts, Patience};
 use sandboxer_sdk::testing::FakeHost;
 use sandboxer_sdk::{Ids, SandboxExtension};
 use sandboxer_types::{Failure, SandboxCreateRequest, Tether};
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +51,8 @@ pub struct Machine {
     pub clock: Arc<HandClock>,
     alive: Arc<Alive>,
     ids: Arc<CountedIds>,
+    catalog: Mutex<Vec<CatalogSource>>,
+    opening_fault: Arc<Mutex<Option<Failure>>>,
 }
 
 /// One process: an engine that may die.
@@ -59,25 +62,6 @@ pub struct Process {
     id: ProcessId,
     points: Arc<CrashPoints>,
     alive: Arc<Alive>,
-}
-
-#[derive(Default)]
-struct Alive(Mutex<BTreeSet<ProcessId>>);
-
-impl Alive {
-    fn set(&self) -> std::sync::MutexGuard<'_, BTreeSet<ProcessId>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Liveness for Alive {
-    fn is_alive(&self, process: &ProcessId) -> bool {
-        self.set().contains(process)
-    }
-
-    fn tether_is_alive(&self, tether: &Tether) -> bool {
-        self.is_alive(&ProcessId(format!("tether-{}", tether.pid)))
-    }
 }
 
 /// Ids in order, so that a failing sequence fails again in the same way.
@@ -91,24 +75,54 @@ impl Ids for CountedIds {
     }
 }
 
-struct OneExtension(Arc<FakeExtension>);
+struct OneExtension {
+    extension: Arc<FakeExtension>,
+    fault: Arc<Mutex<Option<Failure>>>,
+}
 
+#[async_trait]
 impl Extensions for OneExtension {
-    fn open(&self, _extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure> {
-        Ok(self.0.clone())
+    async fn open(&self, _extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure> {
+        match self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some(fault) => Err(fault),
+            None => Ok(self.extension.clone()),
+        }
     }
 }
 
 impl Machine {
     /// A machine on which nothing has happened yet.
     pub fn new() -> io::Result<Self> {
+        let world = Arc::<World>::default();
         Ok(Self {
             folder: tempfile::tempdir()?,
-            world: Arc::default(),
+            world: world.clone(),
             clock: Arc::default(),
-            alive: Arc::default(),
+            alive: Arc::new(Alive::new(world)),
             ids: Arc::default(),
+            catalog: Mutex::new(vec![CatalogSource::BuiltIn(CATALOG)]),
+            opening_fault: Arc::default(),
         })
+    }
+
+    /// Processes that start from now on read their manifests and profiles there.
+    pub fn use_catalog(&self, sources: Vec<CatalogSource>) {
+        *self.catalog.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// The manifests and profiles that are used unless told otherwise: file names and texts.
+    pub const fn usual_catalog() -> &'static [(&'static str, &'static str)] {
+        CATALOG
+    }
+
+    /// From now on the extension cannot be opened, or can again.
+    pub fn fail_opening(&self, fault: Option<Failure>) {
+        *self.opening_fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// From now on, what dead processes have started does not end, or does again.
+    pub fn set_stubborn(&self, stubborn: bool) {
+        self.alive.set_stubborn(stubborn);
     }
 
     /// The store's file.
@@ -122,11 +136,12 @@ impl Machine {
         let store = SqliteStore::open(&self.store_path(), self.clock.clone(), self.ids.as_ref())?;
         let id = ProcessId(format!("process-{}", self.ids.fresh()));
         self.alive.set().insert(id.clone());
-        let extension = Arc::new(FakeExtension::new(self.world.clone(), points.clone()));
+        let extension = Arc::new(FakeExtension::new(self.world.clone(), points.clone(), id.clone()));
+        let sources = self.catalog.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let parts = Parts {
             store: Arc::new(CrashingStore::new(store, points.clone())),
-            catalog: Arc::new(Catalog::load(&[CatalogSource::BuiltIn(CATALOG)], &TrustBook::default(), HANDLERS)),
-            extensions: Arc::new(OneExtension(extension)),
+            catalog: Arc::new(Catalog::load(&sources, &TrustBook::default(), HANDLERS)),
+            extensions: Arc::new(OneExtension { extension, fault: self.opening_fault.clone() }),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             process: id.clone(),

@@ -1,5 +1,6 @@
 //! What exists outside the engine: a backend's inventory, and the faults it will have.
 
+use sandboxer_broker::state::ProcessId;
 use sandboxer_types::{ErrorKind, Residue, SandboxId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -46,6 +47,15 @@ pub struct Item {
 pub struct World {
     items: Mutex<BTreeMap<SandboxId, Item>>,
     faults: Mutex<FaultPlan>,
+    unfinished: Mutex<Vec<Unfinished>>,
+}
+
+/// Something that is being made, for a process that may be dead by now.
+#[derive(Debug)]
+struct Unfinished {
+    process: ProcessId,
+    sandbox_id: SandboxId,
+    item: Item,
 }
 
 impl World {
@@ -87,6 +97,33 @@ impl World {
     /// From now on nothing fails.
     pub fn mend(&self) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).0.clear();
+    }
+
+    /// A process begins to make something.
+    pub(crate) fn begin(&self, process: &ProcessId, sandbox_id: &SandboxId, item: &Item) {
+        let (process, sandbox_id, item) = (process.clone(), sandbox_id.clone(), item.clone());
+        self.unfinished().push(Unfinished { process, sandbox_id, item });
+    }
+
+    /// It has made it, or has given up.
+    pub(crate) fn end(&self, process: &ProcessId, sandbox_id: &SandboxId) {
+        self.unfinished().retain(|one| (&one.process, &one.sandbox_id) != (process, sandbox_id));
+    }
+
+    /// Ends whatever is at work for a process.
+    pub(crate) fn bury(&self, process: &ProcessId) {
+        self.unfinished().retain(|one| one.process != *process);
+    }
+
+    /// What was begun for processes that are dead, and was never ended, comes to its end.
+    pub fn finish_late(&self) {
+        for Unfinished { sandbox_id, item, .. } in self.unfinished().drain(..) {
+            self.put(&sandbox_id, item);
+        }
+    }
+
+    fn unfinished(&self) -> std::sync::MutexGuard<'_, Vec<Unfinished>> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn items(&self) -> std::sync::MutexGuard<'_, BTreeMap<SandboxId, Item>> {

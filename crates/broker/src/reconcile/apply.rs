@@ -3,6 +3,7 @@
 use super::plan::{Action, Decision, Facts, plan};
 use crate::control::Context;
 use crate::engine::Broker;
+use crate::ownership::is_unburied;
 use crate::state::Record;
 use crate::store::RecordFilter;
 use sandboxer_sdk::ObservedState;
@@ -50,6 +51,10 @@ impl Broker {
             let decision = plan(&self.facts(&record, observed));
             report.outcomes.push(self.carry_out(decision, record, dry_run, context).await);
         }
+        if !dry_run && let Err(failure) = self.parts.liveness.sweep().await {
+            // What belongs to a record was said of that already.
+            tracing::warn!(%failure, "something that a dead process has started is left");
+        }
         Ok(report)
     }
 
@@ -83,7 +88,7 @@ impl Broker {
             return None;
         }
         let handle = record.lifecycle.handle()?;
-        let placement = self.placement(&record.extension).ok()?;
+        let placement = self.placement(&record.extension).await.ok()?;
         let verb = placement.extension.status()?;
         let call = self.query(&record.sandbox_id, &placement.config, self.parts.patience.query);
         match verb.status(&call, handle).await {
@@ -110,7 +115,7 @@ impl Broker {
                 Outcome { decision, state: after.state(), errors }
             }
             // Another process took it over since: its owner says what comes of it.
-            Err(failure) if matches!(failure.kind, ErrorKind::Busy | ErrorKind::Conflict) => {
+            Err(failure) if matches!(failure.kind, ErrorKind::Busy | ErrorKind::Conflict) && !is_unburied(&failure) => {
                 let decision = Decision { action: Action::Leave, why: "another process has taken it over", ..decision };
                 Outcome { decision, state: record.state(), errors: Vec::new() }
             }

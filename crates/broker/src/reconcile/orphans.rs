@@ -50,7 +50,7 @@ impl Broker {
         let mut left_to_remove = search.cap;
         let ids = self.sound_extensions();
         for extension in ids {
-            let placement = match self.placement(&extension) {
+            let placement = match self.placement(&extension).await {
                 Ok(placement) => placement,
                 Err(failure) => {
                     report.unasked.push(format!("{extension}: {failure}"));

@@ -4,6 +4,7 @@ use super::call::{back_off, supervised, try_again};
 use crate::control::Context;
 use crate::engine::{Broker, Placement};
 use crate::journal::{Change, Journal, take_step};
+use crate::ownership::is_unburied;
 use crate::state::{Durability, Lifecycle, OperationKind, Record, Step};
 use crate::store::{NewEvent, StoreError, Taken};
 use sandboxer_sdk::{Call, CallEnd, Provision, TeardownReason};
@@ -25,7 +26,9 @@ impl Broker {
         context: &Context,
     ) -> Result<SandboxStatus, Failure> {
         let mut record = self.intend(&request)?;
-        let placement = self.placement(&record.extension)?;
+        // Whatever opening it does, nothing was asked of it yet.
+        let placement =
+            self.placement(&record.extension).await.map_err(|failure| failure.with_residue(Residue::None))?;
         if placement.extension.ends_with_this_machine() {
             record.durability = Durability::ProcessEnd;
         }
@@ -92,7 +95,8 @@ impl Broker {
                 Some(operation) if self.is_alive(&operation.by) => {}
                 _ => match self.finish(&record.sandbox_id, wait, context).await {
                     // Another repetition was faster, or the first request was done after all.
-                    Err(failure) if matches!(failure.kind, ErrorKind::Busy | ErrorKind::Conflict) => {}
+                    Err(failure)
+                        if matches!(failure.kind, ErrorKind::Busy | ErrorKind::Conflict) && !is_unburied(&failure) => {}
                     finished => return finished.map(Some),
                 },
             }
@@ -117,8 +121,11 @@ impl Broker {
         if !is_being_made(&record) {
             return Ok(self.describe(&record));
         }
-        let placement = self.placement(&record.extension)?;
-        let claim = self.claim(record, OperationKind::Create)?;
+        let placement = self
+            .placement(&record.extension)
+            .await
+            .map_err(|failure| failure.with_residue(residue_of_unfinished(&record)))?;
+        let claim = self.claim(record, OperationKind::Create).await?;
         self.parts.store.write(claim.expected_epoch, &claim.record, claim.events).await?;
         let journal = self.journal(claim.record, context);
         self.drive(&journal, &placement, wait, context).await
@@ -314,6 +321,14 @@ fn record_residue(record: &Record) -> Residue {
         Lifecycle::Provisioning { .. } if record.ambiguous => Residue::Unknown,
         Lifecycle::Provisioning { .. } => Residue::None,
         _ => Residue::Present,
+    }
+}
+
+/// The same for one that nobody works on any more: what the last attempt did, nobody knows.
+fn residue_of_unfinished(record: &Record) -> Residue {
+    match record_residue(record) {
+        Residue::None => Residue::Unknown,
+        other => other,
     }
 }
 

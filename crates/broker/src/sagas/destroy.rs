@@ -30,7 +30,7 @@ impl Broker {
         if record.state().is_closed() {
             return Ok(record);
         }
-        let mut claim = self.claim(record, OperationKind::Destroy)?;
+        let mut claim = self.claim(record, OperationKind::Destroy).await?;
         claim.events.extend(take_step(&mut claim.record, Step::TearDown(reason), self.parts.clock.as_ref())?);
         if claim.record.state().is_closed() {
             claim.record.operation = None;
@@ -41,7 +41,7 @@ impl Broker {
             return Ok(claim.record);
         }
         let journal = self.journal(claim.record.clone(), context);
-        match self.placement(&claim.record.extension) {
+        match self.placement(&claim.record.extension).await {
             Ok(placement) => self.tear_down(&journal, &placement, context).await,
             Err(missing) => {
                 let report = by_hand(&claim.record, &missing);

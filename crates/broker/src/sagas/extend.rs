@@ -36,7 +36,7 @@ impl Broker {
             .with_field("ttl", format!("at most {} from its creation", record.profile.ttl.max))
             .with_hint("extend by less, or make a fresh sandbox"));
         }
-        let placement = self.placement(&record.extension)?;
+        let placement = self.placement(&record.extension).await?;
         let call = self.query(sandbox_id, &placement.config, self.parts.patience.query);
         match placement.extension.extend() {
             Some(verb) => drop(supervised(&call, &self.parts.patience, verb.extend(&call, handle, span)).await?),

@@ -3,6 +3,7 @@
 use crate::commands::binary;
 use crate::peers::run;
 use crate::sample::{ROUNDS, Sample, Table};
+use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
@@ -24,8 +25,9 @@ const HANDLERS: &[BuiltinHandler] = &[BuiltinHandler { name: "local", extension:
 
 struct Local(Arc<LocalExtension>);
 
+#[async_trait]
 impl Extensions for Local {
-    fn open(&self, _extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure> {
+    async fn open(&self, _extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure> {
         Ok(self.0.clone())
     }
 }
