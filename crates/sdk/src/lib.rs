@@ -30,16 +30,21 @@
 mod call;
 mod clock;
 mod extension;
+#[cfg(feature = "host")]
+pub mod host;
 mod process_group;
 mod runner;
+mod serve;
 pub mod testing;
 mod verbs;
+pub mod wire;
 
 pub use call::{Call, CallEnd, CallSink, LogLevel, Progress, Silent};
 pub use clock::{BootTime, Clock, Ids, SystemClock, SystemIds};
 pub use extension::{Intent, Provision, SandboxExtension, Teardown, TeardownReason};
 pub use process_group::{PROCESS_VARIABLE, ProcessGroup};
 pub use runner::{CommandLine, CommandOutput, CommandRunner, RunFault, SystemRunner};
+pub use serve::{serve, serve_over};
 pub use verbs::{
     Connect, Connection, EstimateCost, Extend, Fork, List, Listed, ObservedState, Pause, Prices, Recover, Recovered,
     Snapshots, StatusReport, StatusVerb, Validate,

@@ -108,10 +108,11 @@ pub trait Pause: Send + Sync {
 /// Says what a duration would cost, without a side effect.
 #[async_trait]
 pub trait EstimateCost: Send + Sync {
-    /// What `duration` of a sandbox of `profile` would cost.
+    /// What `duration` of a sandbox of `profile` on `host` would cost.
     async fn estimate_cost(
         &self,
         call: &Call,
+        host: &HostId,
         profile: &Profile,
         inputs: &Object,
         duration: TimeSpan,

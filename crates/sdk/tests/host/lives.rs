@@ -1,0 +1,208 @@
+//! Processes: how many, how long, in what surroundings, and how they end.
+
+use crate::support::{House, call, limits, provision, teardown};
+use sandboxer_sdk::host::{HostLimits, HostedExtension};
+use sandboxer_sdk::testing::FolderExtension;
+use sandboxer_sdk::{List, ObservedState, Recovered, SandboxExtension};
+use sandboxer_types::{ErrorKind, HostId, Lifecycle, Residue};
+use std::sync::Arc;
+use std::time::Duration;
+
+const NOTES_ITS_PID: &str = "open('pids', 'a').write(f'{os.getpid()}\\n')\nmade()";
+
+fn pids(house: &House) -> std::collections::BTreeSet<String> {
+    house.text("pids").lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn one_process_serves_many_requests_and_a_oneshot_one() {
+    for (lifecycle, expected) in [(Lifecycle::Persistent, 1), (Lifecycle::Oneshot, 5)] {
+        let house = House::python(NOTES_ITS_PID);
+        let extension = HostedExtension::new(house.program(lifecycle), limits());
+        for _ in 0..5 {
+            extension.provision(&call().0, &provision()).await.expect("it answers");
+        }
+        extension.stop().await;
+        assert_eq!(pids(&house).len(), expected, "{lifecycle}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_without_work_ends_and_another_takes_its_place() {
+    let house = House::python(NOTES_ITS_PID);
+    let limits = HostLimits { idle: Duration::from_millis(100), ..limits() };
+    let extension = HostedExtension::new(house.program(Lifecycle::Persistent), limits);
+    extension.provision(&call().0, &provision()).await.expect("it answers");
+    while !house.processes().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    extension.provision(&call().0, &provision()).await.expect("it answers");
+    assert_eq!(pids(&house).len(), 2);
+    extension.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_that_will_not_end_is_made_to() {
+    let house = House::new(
+        "#!/usr/bin/python3
+import signal, sys, json, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+request = json.loads(sys.stdin.readline())
+print(json.dumps(dict(jsonrpc='2.0', id=request['id'], result=dict(report=dict(complete=True)))), flush=True)
+while True:
+    time.sleep(1000)
+",
+    );
+    let extension = house.persistent();
+    extension.teardown(&call().0, &teardown()).await.expect("it answers");
+    extension.stop().await;
+    assert_eq!(house.processes(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_cancelled_call_is_answered_with_its_residue() {
+    let house = House::new(
+        "#!/usr/bin/python3
+import json, sys
+request = json.loads(sys.stdin.readline())
+open('begun', 'w').close()
+cancel = json.loads(sys.stdin.readline())
+assert cancel == dict(jsonrpc='2.0', method='cancel', params=dict(call=request['id']))
+error = dict(code=-32000, message='stopped half way', data=dict(kind='cancelled', residue='partial', retry='never'))
+print(json.dumps(dict(jsonrpc='2.0', id=request['id'], error=error)), flush=True)
+",
+    );
+    let extension = house.persistent();
+    let (call, _) = call();
+    let cancel = call.cancel.clone();
+    let request = provision();
+    let withdraw = async {
+        while !house.path().join("begun").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        cancel.cancel();
+    };
+    let (outcome, ()) = tokio::join!(extension.provision(&call, &request), withdraw);
+    let failure = outcome.expect_err("it was cancelled");
+    assert_eq!((failure.kind, failure.residue), (ErrorKind::Cancelled, Residue::Partial));
+    extension.stop().await;
+}
+
+#[tokio::test]
+async fn a_oneshot_process_hears_of_the_cancellation_by_a_signal() {
+    let house = House::new(
+        "#!/bin/sh
+read -r request
+trap 'echo terminated > how; exit 1' TERM
+touch begun
+while :; do sleep 0.01; done
+",
+    );
+    let extension = house.oneshot();
+    let (call, _) = call();
+    let (cancel, request) = (call.cancel.clone(), provision());
+    let withdraw = async {
+        while !house.path().join("begun").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        cancel.cancel();
+    };
+    let (outcome, ()) = tokio::join!(extension.provision(&call, &request), withdraw);
+    assert!(outcome.expect_err("it was cancelled").residue.may_exist());
+    assert_eq!(house.text("how"), "terminated\n");
+    extension.stop().await;
+}
+
+#[tokio::test]
+async fn the_environment_is_cleared_and_the_folder_is_its_own() {
+    let house = House::new("#!/bin/sh\nenv > environment\npwd > folder\ncat > request\nexit 0\n");
+    let extension = house.oneshot();
+    let (mut call, _) = call();
+    call.secrets.insert("key".to_owned(), "hunter2".to_owned());
+    extension.provision(&call, &provision()).await.expect_err("it answers nothing");
+    extension.stop().await;
+    let environment = house.text("environment");
+    let names: Vec<&str> = environment.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    // The shell sets the last ones by itself.
+    assert!(
+        names.iter().all(|name| ["PATH", "SANDBOXER_PROCESS", "PWD", "OLDPWD", "SHLVL", "_"].contains(name)),
+        "{names:?}"
+    );
+    assert!(!environment.contains("hunter2") && house.text("request").contains("hunter2"));
+    assert_eq!(house.text("folder").trim(), house.path().canonicalize().unwrap().to_str().unwrap());
+}
+
+#[tokio::test]
+async fn each_process_notes_its_group_before_it_is_the_program() {
+    let house = House::new("#!/bin/sh\ncat groups > seen\necho $$ > pid\n");
+    let groups = std::fs::File::options().create(true).append(true).open(house.path().join("groups")).unwrap();
+    let mut program = house.program(Lifecycle::Oneshot);
+    program.groups = Some(Arc::new(groups.into()));
+    let extension = HostedExtension::new(program, limits());
+    extension.provision(&call().0, &provision()).await.expect_err("it answers nothing");
+    extension.stop().await;
+    let seen = house.text("seen");
+    assert_eq!(seen.lines().last(), Some(house.text("pid").trim()), "{seen}");
+    assert_eq!(seen.lines().count(), 2, "one of each attempt: {seen}");
+}
+
+#[tokio::test]
+async fn calls_at_once_do_not_mix() {
+    let house = House::new(
+        "#!/usr/bin/python3
+import json, sys, threading, time
+lock = threading.Lock()
+def answer(request):
+    time.sleep(0.01 * (hash(request['id']) % 5))
+    params = request['params']
+    result = dict(report=dict(complete=True, removed=[params['sandbox_id']]))
+    with lock:
+        print(json.dumps(dict(jsonrpc='2.0', id=request['id'], result=result)), flush=True)
+for line in sys.stdin:
+    threading.Thread(target=answer, args=(json.loads(line),)).start()
+",
+    );
+    let extension = house.persistent();
+    let work = (0..40).map(|number| {
+        let extension = &extension;
+        async move {
+            let (mut call, mut request) = (call().0, teardown());
+            call.sandbox_id = format!("sbx-{number}").parse().unwrap();
+            request.sandbox_id = call.sandbox_id.clone();
+            let report = extension.teardown(&call, &request).await.expect("it answers");
+            assert_eq!(report.removed, [call.sandbox_id.to_string()]);
+        }
+    });
+    futures::future::join_all(work).await;
+    extension.stop().await;
+}
+
+#[tokio::test]
+async fn a_trait_object_is_the_same_through_the_codec() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = "ext.folder".parse().unwrap();
+    let extension = HostedExtension::in_process(id, Arc::new(FolderExtension), limits(), None);
+    let (mut call, _) = call();
+    call.config.insert("folder".to_owned(), folder.path().join("kept").to_str().unwrap().into());
+    let request = provision();
+    let handle = extension.provision(&call, &request).await.expect("made");
+    assert_eq!(extension.provision(&call, &request).await.expect("made again"), handle);
+    let reachability = extension.wait_ready(&call, &handle).await.expect("ready");
+    assert_eq!(reachability.host, Some(HostId::localhost()));
+    let listed = List::list(&extension, &call, &HostId::localhost()).await.expect("listed");
+    assert_eq!(listed.len(), 1);
+    let recovered = extension.recover().unwrap().recover(&call, &HostId::localhost(), None).await.expect("found");
+    assert_eq!(recovered, Recovered::Present(handle.clone()));
+    assert!(extension.teardown(&call, &teardown()).await.expect("removed").complete);
+    let status = extension.status().unwrap().status(&call, &handle).await.expect("known");
+    assert_eq!(status.state, ObservedState::Absent);
+    assert!(extension.pause().is_none() && extension.connect().is_none());
+    let described = extension.describe(&call).await.expect("it says so");
+    assert_eq!(described.id, "ext.folder");
+    let mut other = request;
+    other.inputs.insert("size".to_owned(), 1.into());
+    extension.provision(&call, &provision()).await.expect("made");
+    let conflict = extension.provision(&call, &other).await.expect_err("other inputs");
+    assert_eq!((conflict.kind, conflict.residue), (ErrorKind::Conflict, Residue::Present));
+    extension.stop().await;
+}
