@@ -1,14 +1,18 @@
 //! The engine: what is handed to it, and what every operation needs of that.
 
+use crate::by_hand::why_missing;
 use crate::catalog::{Catalog, CatalogExtension};
 use crate::control::Context;
 use crate::journal::Journal;
 use crate::ownership::Liveness;
+use crate::secrets::Secrets;
 use crate::state::{Observation, Operation, OperationKind, ProcessId, Record, describe};
 use crate::store::{NewEvent, Store};
 use async_trait::async_trait;
-use sandboxer_sdk::{Call, Clock, CommandRunner, Ids, Intent, SandboxExtension};
-use sandboxer_types::{ErrorKind, ExtensionId, Failure, Object, Residue, SandboxId, SandboxStatus, Timeouts};
+use sandboxer_sdk::{Call, Clock, CommandRunner, Ids, SandboxExtension};
+use sandboxer_types::{
+    ErrorKind, ExtensionId, Failure, Object, Residue, SandboxId, SandboxStatus, SecretDeclaration, Timeouts, Verb,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +76,8 @@ pub struct Parts {
     pub process: ProcessId,
     /// Whether other processes live.
     pub liveness: Arc<dyn Liveness>,
+    /// The secrets of extensions.
+    pub secrets: Arc<dyn Secrets>,
     /// Runs the commands of extensions.
     pub runner: Arc<dyn CommandRunner>,
     /// How long to wait.
@@ -87,9 +93,11 @@ pub struct Broker {
 
 /// An extension that was chosen for a sandbox, with what its manifest says of calls.
 pub(crate) struct Placement {
+    pub(crate) id: ExtensionId,
     pub(crate) extension: Arc<dyn SandboxExtension>,
     pub(crate) config: Object,
     pub(crate) timeouts: Timeouts,
+    pub(crate) secrets: BTreeMap<String, SecretDeclaration>,
 }
 
 /// A record this process has claimed: the new form of it, and the epoch that the store still holds.
@@ -109,7 +117,14 @@ impl Broker {
     pub(crate) async fn placement(&self, id: &ExtensionId) -> Result<Placement, Failure> {
         let entry = self.parts.catalog.extension(id).map_err(Failure::from)?;
         let extension = self.parts.extensions.open(entry).await?;
-        Ok(Placement { extension, config: entry.manifest.config.clone(), timeouts: entry.manifest.timeouts })
+        let manifest = &entry.manifest;
+        Ok(Placement {
+            id: id.clone(),
+            extension,
+            config: manifest.config.clone(),
+            timeouts: manifest.timeouts,
+            secrets: manifest.secrets.clone(),
+        })
     }
 
     /// The record of `sandbox_id`, or `not_found`.
@@ -120,12 +135,15 @@ impl Broker {
     /// Describes a record with what can be seen from here without waiting for anybody.
     pub(crate) fn describe(&self, record: &Record) -> SandboxStatus {
         let parts = &self.parts;
+        let extension = parts.catalog.extension(&record.extension);
         let observation = Observation {
             owner_is_dead: record.operation.as_ref().is_some_and(|operation| !self.is_alive(&operation.by)),
             tether_is_dead: record.tether.as_ref().is_some_and(|tether| !parts.liveness.tether_is_alive(tether)),
-            extension_is_missing: parts.catalog.extension(&record.extension).is_err(),
+            // By the manifest's word: a look starts no process.
+            offers_connect: extension.as_ref().is_ok_and(|known| known.manifest.declares(Verb::Connect)),
+            missing: extension.err().map(|miss| why_missing(&record.extension, &miss)),
         };
-        describe(record, observation, parts.clock.as_ref())
+        describe(record, &observation, parts.clock.as_ref())
     }
 
     pub(crate) fn is_alive(&self, process: &ProcessId) -> bool {
@@ -161,37 +179,47 @@ impl Broker {
         Journal::new(self.parts.store.clone(), self.parts.clock.clone(), context.observer.clone(), record)
     }
 
-    /// A call of an extension about `record`.
+    /// A call of an extension's `verb` about `record`, with the secrets of that verb.
     pub(crate) fn call(
         &self,
         record: &Record,
         placement: &Placement,
+        verb: &str,
         journal: Arc<Journal>,
         context: &Context,
         limit: Duration,
-    ) -> Call {
-        Call {
+    ) -> Result<Call, Failure> {
+        Ok(Call {
             sandbox_id: record.sandbox_id.clone(),
-            intent: Some(Intent { profile: record.profile.clone(), inputs: record.inputs.clone() }),
+            intent: Some(record.intent()),
             owner: self.parts.store.owner().clone(),
             attempt: 1,
             deadline: Instant::now() + limit,
             cancel: context.cancel.clone(),
-            secrets: BTreeMap::new(),
+            secrets: self.secrets(placement, verb)?,
             labels: self.labels(record),
             config: placement.config.clone(),
             runner: self.parts.runner.clone(),
             sink: journal,
-        }
+        })
     }
 
-    /// A call that only looks, about a sandbox that may have no record.
-    pub(crate) fn query(&self, sandbox_id: &SandboxId, config: &Object, limit: Duration) -> Call {
+    /// A short call of an extension's `verb` with the secrets of that verb, about a sandbox that may have no record.
+    pub(crate) fn query(&self, sandbox_id: &SandboxId, placement: &Placement, verb: &str) -> Result<Call, Failure> {
         let mut call = Call::detached(sandbox_id.clone(), self.parts.store.owner().clone());
-        call.deadline = Instant::now() + limit;
-        call.config.clone_from(config);
+        call.deadline = Instant::now() + self.parts.patience.query;
+        call.secrets = self.secrets(placement, verb)?;
+        call.config.clone_from(&placement.config);
         call.runner = self.parts.runner.clone();
-        call
+        Ok(call)
+    }
+
+    /// The same about a sandbox that exists.
+    pub(crate) fn query_about(&self, record: &Record, placement: &Placement, verb: Verb) -> Result<Call, Failure> {
+        let mut call = self.query(&record.sandbox_id, placement, verb.as_str())?;
+        call.intent = Some(record.intent());
+        call.labels = self.labels(record);
+        Ok(call)
     }
 
     fn labels(&self, record: &Record) -> BTreeMap<String, String> {

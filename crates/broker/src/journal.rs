@@ -15,7 +15,52 @@ pub(crate) struct Journal {
     observer: Arc<dyn Observer>,
     record: tokio::sync::Mutex<Record>,
     /// Log lines wait here for the next durable write, which takes them along.
-    pending: Mutex<Vec<NewEvent>>,
+    pending: Mutex<Pending>,
+}
+
+/// The most lines that wait. Who says more, an extension or what is in a sandbox, is not trusted with our memory.
+const MOST_LINES: usize = 2_000;
+/// The most bytes that they have together.
+const MOST_BYTES: usize = 1 << 20;
+
+/// Lines that are not durable yet.
+#[derive(Default)]
+struct Pending {
+    lines: Vec<NewEvent>,
+    bytes: usize,
+    /// Those that came after the most were there.
+    passed_over: usize,
+}
+
+impl Pending {
+    fn push(&mut self, event: NewEvent) {
+        if self.lines.len() >= MOST_LINES || self.bytes.saturating_add(event.message.len()) > MOST_BYTES {
+            self.passed_over += 1;
+        } else {
+            self.bytes += event.message.len();
+            self.lines.push(event);
+        }
+    }
+
+    /// What was kept, and how many were not.
+    fn take(&mut self) -> Vec<NewEvent> {
+        let Self { mut lines, passed_over, .. } = std::mem::take(self);
+        if passed_over > 0 {
+            lines.push(line(
+                LogLevel::Warning,
+                format!("lines that were not kept, since too many came at once: {passed_over}"),
+            ));
+        }
+        lines
+    }
+}
+
+fn line(level: LogLevel, text: String) -> NewEvent {
+    let mut event = NewEvent::new(EventKind::Log, text);
+    if level == LogLevel::Warning {
+        event.data.insert("level".to_owned(), "warning".into());
+    }
+    event
 }
 
 /// What a durable change of the record consists of.
@@ -71,7 +116,7 @@ impl Journal {
     pub(crate) async fn commit(&self, change: Change) -> Result<Record, Failure> {
         let mut held = self.record.lock().await;
         let mut next = held.clone();
-        let mut events = std::mem::take(&mut *self.lock_pending());
+        let mut events = self.lock_pending().take();
         for step in change.steps {
             events.extend(take_step(&mut next, step, self.clock.as_ref())?);
         }
@@ -88,7 +133,7 @@ impl Journal {
         Ok(next)
     }
 
-    fn lock_pending(&self) -> std::sync::MutexGuard<'_, Vec<NewEvent>> {
+    fn lock_pending(&self) -> std::sync::MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -157,14 +202,38 @@ impl CallSink for Journal {
 
     fn log(&self, level: LogLevel, line: String) {
         self.observer.log(level, &line);
-        let mut event = NewEvent::new(EventKind::Log, line);
-        if level == LogLevel::Warning {
-            event.data.insert("level".to_owned(), "warning".into());
-        }
-        self.lock_pending().push(event);
+        self.lock_pending().push(self::line(level, line));
     }
 
     async fn checkpoint(&self, draft: Object) -> Result<(), Failure> {
         self.commit(Change::step(Step::Checkpoint(draft))).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(events: &[NewEvent]) -> Vec<&str> {
+        events.iter().map(|event| event.message.as_str()).collect()
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_what_is_not_kept_is_counted() {
+        let mut pending = Pending::default();
+        for number in 0..MOST_LINES + 3 {
+            pending.push(line(LogLevel::Info, number.to_string()));
+        }
+        let kept = pending.take();
+        assert_eq!(kept.len(), MOST_LINES + 1);
+        assert_eq!(
+            texts(&kept[MOST_LINES - 1..]),
+            ["1999", "lines that were not kept, since too many came at once: 3"]
+        );
+
+        pending.push(line(LogLevel::Info, "x".repeat(MOST_BYTES + 1)));
+        pending.push(line(LogLevel::Info, "short".to_owned()));
+        assert_eq!(texts(&pending.take()), ["short", "lines that were not kept, since too many came at once: 1"]);
+        assert!(pending.take().is_empty(), "each is said once");
     }
 }

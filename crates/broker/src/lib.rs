@@ -3,6 +3,7 @@
 //! It names no extension, never prints, and never reads the environment, the home directory or the clock: whoever
 //! builds a [`Broker`] hands all of that in.
 
+mod by_hand;
 pub mod catalog;
 mod control;
 mod engine;
@@ -11,6 +12,9 @@ mod operations;
 mod ownership;
 mod reconcile;
 mod sagas;
+mod secrets;
+mod session;
+mod single_call;
 pub mod state;
 pub mod store;
 
@@ -19,3 +23,4 @@ pub use engine::{Broker, Extensions, Parts, Patience};
 pub use ownership::{FileLocks, Liveness, ProcessLock, start_ticks};
 pub use reconcile::{Action, Decision, Facts, Orphan, OrphanReport, Outcome, ReconcileReport, plan};
 pub use sagas::reach_failure;
+pub use secrets::{NoSecrets, Secret, Secrets};

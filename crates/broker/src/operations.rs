@@ -4,7 +4,6 @@ use crate::control::{Context, Control, Entrance, ListFilter, OrphanSearch};
 use crate::engine::{Broker, no_such_sandbox};
 use crate::journal::take_step;
 use crate::reconcile::{OrphanReport, ReconcileReport};
-use crate::sagas::open_session;
 use crate::state::{Lifecycle, OperationKind, Step};
 use crate::store::EventFilter;
 use async_trait::async_trait;
@@ -56,7 +55,7 @@ impl Control for Broker {
             self.finish(sandbox_id, true, &Context::default()).await?;
             record = self.record(sandbox_id).await?;
         }
-        let Lifecycle::Ready { reachability, .. } = &record.lifecycle else {
+        let Lifecycle::Ready { .. } = &record.lifecycle else {
             return Err(not_ready(sandbox_id, record.state()));
         };
         if record.lease.has_expired(self.parts.clock.as_ref()) {
@@ -64,7 +63,7 @@ impl Control for Broker {
                 .with_residue(Residue::Present)
                 .with_hint("`sandboxer reconcile` removes what is left of it"));
         }
-        let session = open_session(reachability).await?;
+        let session = self.open_session(&record, None).await?;
         Ok(Entrance { status: self.describe(&record), profile: record.profile, session })
     }
 

@@ -45,6 +45,11 @@ impl Config {
         self.config.join("trust.json")
     }
 
+    /// The files that hold the secrets of extensions.
+    pub(crate) fn secrets(&self) -> PathBuf {
+        self.config.join("secrets")
+    }
+
     /// Makes the state directory, closed to others, where it is missing.
     pub(crate) fn prepare_state(&self) -> CommandResult<()> {
         make_private(&self.state)?;
@@ -116,6 +121,11 @@ pub(crate) fn consumer(given: Option<ConsumerName>) -> CommandResult<ConsumerNam
         },
     };
     name.parse().map_err(|fault: sandboxer_types::IdFault| Failure::invalid_input(fault.to_string()).into())
+}
+
+/// A secret of an extension, by the name of its variable.
+pub(crate) fn secret_variable(name: &str) -> Option<OsString> {
+    variable(name)
 }
 
 /// The terminal's type, which a shell inside should know.

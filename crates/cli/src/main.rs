@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod error;
 mod interrupt;
+mod secrets;
 mod ui;
 mod wiring;
 

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, home};
 use crate::error::{CommandResult, local_fault};
+use crate::secrets::KeptSecrets;
 use async_trait::async_trait;
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, ResolvedHandler, TrustBook};
 use sandboxer_broker::state::ProcessId;
@@ -75,6 +76,7 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         ids,
         process,
         liveness: Arc::new(FileLocks::new(config.processes())),
+        secrets: Arc::new(KeptSecrets::new(config.secrets())),
         runner: Arc::new(SystemRunner),
         patience: Patience::default(),
         home: home().ok(),

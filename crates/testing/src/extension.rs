@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sandboxer_broker::state::ProcessId;
 use sandboxer_sdk::{
-    Call, Extend, List, Listed, ObservedState, Provision, Recover, Recovered, SandboxExtension, StatusReport,
-    StatusVerb, Teardown,
+    Call, Connect, Connection, Extend, List, Listed, ObservedState, Provision, Recover, Recovered, SandboxExtension,
+    StatusReport, StatusVerb, Teardown,
 };
 use sandboxer_types::{CleanupReport, ErrorKind, Failure, Handle, HostId, Object, Reachability, Residue, TimeSpan};
 use std::sync::Arc;
@@ -48,6 +48,11 @@ fn failure(fault: Fault) -> Failure {
 #[async_trait]
 impl SandboxExtension for FakeExtension {
     async fn provision(&self, call: &Call, request: &Provision) -> Result<Handle, Failure> {
+        self.world.see("provision", call, None);
+        let failure = self.world.answers().failures.pop_front();
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
         let inputs = serde_json::Value::Object(request.inputs.clone()).to_string();
         let item = Item { labels: call.labels.clone(), inputs: inputs.clone() };
         // Whoever dies from here on may yet finish it.
@@ -58,7 +63,8 @@ impl SandboxExtension for FakeExtension {
                 return Err(Failure::new(ErrorKind::Conflict, "other inputs").with_residue(Residue::Present));
             }
             self.world.put(&request.sandbox_id, item);
-            Ok(Handle::minimal(&request.sandbox_id, &request.host).with("made", true))
+            let handle = self.world.answers().handle.clone();
+            Ok(handle.unwrap_or_else(|| Handle::minimal(&request.sandbox_id, &request.host).with("made", true)))
         });
         let made = made.await;
         self.world.end(&self.process, &request.sandbox_id);
@@ -66,9 +72,13 @@ impl SandboxExtension for FakeExtension {
     }
 
     async fn wait_ready(&self, call: &Call, handle: &Handle) -> Result<Reachability, Failure> {
+        self.world.see("wait_ready", call, Some(handle));
         self.call(Verb::WaitReady, || {
             if !self.world.holds(&call.sandbox_id) {
                 return Err(Failure::new(ErrorKind::NotReady, "it does not exist"));
+            }
+            if let Some(reachability) = &self.world.answers().reachability {
+                return Ok(reachability.clone());
             }
             let host = handle.text("host").and_then(|host| host.parse().ok());
             Ok(Reachability { host, remote_dir: Some("/workspace".to_owned()), ..Reachability::default() })
@@ -76,7 +86,8 @@ impl SandboxExtension for FakeExtension {
         .await
     }
 
-    async fn teardown(&self, _call: &Call, request: &Teardown) -> Result<CleanupReport, Failure> {
+    async fn teardown(&self, call: &Call, request: &Teardown) -> Result<CleanupReport, Failure> {
+        self.world.see("teardown", call, Some(&request.handle));
         self.call(Verb::Teardown, || {
             let mut report = CleanupReport { complete: true, ..CleanupReport::default() };
             let what = format!("item {}", request.sandbox_id);
@@ -105,6 +116,18 @@ impl SandboxExtension for FakeExtension {
     fn extend(&self) -> Option<&dyn Extend> {
         Some(self)
     }
+
+    fn connect(&self) -> Option<&dyn Connect> {
+        self.world.answers().connection.is_some().then_some(self as &dyn Connect)
+    }
+}
+
+#[async_trait]
+impl Connect for FakeExtension {
+    async fn connect(&self, call: &Call, handle: &Handle) -> Result<Connection, Failure> {
+        self.world.see("connect", call, Some(handle));
+        self.world.answers().connection.clone().ok_or_else(|| Failure::new(ErrorKind::Unavailable, "no way in"))
+    }
 }
 
 #[async_trait]
@@ -118,7 +141,9 @@ impl Recover for FakeExtension {
 #[async_trait]
 impl List for FakeExtension {
     /// Everything, whoever's it is: the engine must not rely on an extension's care.
-    async fn list(&self, _call: &Call, host: &HostId) -> Result<Vec<Listed>, Failure> {
+    async fn list(&self, call: &Call, host: &HostId) -> Result<Vec<Listed>, Failure> {
+        self.world.see("list", call, None);
+        let host = self.world.answers().listed_on.clone().unwrap_or_else(|| host.clone());
         let inventory = self.world.inventory().into_iter();
         let listed = |sandbox_id| {
             let labels = self.world.get(&sandbox_id)?.labels;
@@ -130,7 +155,8 @@ impl List for FakeExtension {
 
 #[async_trait]
 impl StatusVerb for FakeExtension {
-    async fn status(&self, call: &Call, _handle: &Handle) -> Result<StatusReport, Failure> {
+    async fn status(&self, call: &Call, handle: &Handle) -> Result<StatusReport, Failure> {
+        self.world.see("status", call, Some(handle));
         let state = if self.world.holds(&call.sandbox_id) { ObservedState::Running } else { ObservedState::Absent };
         Ok(StatusReport { state, detail: String::new() })
     }
@@ -138,7 +164,8 @@ impl StatusVerb for FakeExtension {
 
 #[async_trait]
 impl Extend for FakeExtension {
-    async fn extend(&self, call: &Call, _handle: &Handle, ttl: TimeSpan) -> Result<Timestamp, Failure> {
+    async fn extend(&self, call: &Call, handle: &Handle, ttl: TimeSpan) -> Result<Timestamp, Failure> {
+        self.world.see("extend", call, Some(handle));
         self.call(Verb::Extend, || {
             if self.world.holds(&call.sandbox_id) {
                 Ok(Timestamp::UNIX_EPOCH + ttl.as_duration())

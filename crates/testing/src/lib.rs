@@ -7,6 +7,7 @@ mod crash;
 mod crashing_store;
 mod extension;
 mod machine;
+mod secrets;
 mod world;
 
 pub use clock::HandClock;
@@ -14,4 +15,5 @@ pub use crash::{CrashPoints, Ended};
 pub use crashing_store::CrashingStore;
 pub use extension::FakeExtension;
 pub use machine::{Machine, Process};
-pub use world::{Fault, FaultPlan, Verb, World};
+pub use secrets::HeldSecrets;
+pub use world::{Answers, Fault, FaultPlan, Seen, Verb, World};

@@ -1,7 +1,7 @@
 //! A machine on which processes share one state directory.
 
 use crate::alive::Alive;
-use crate::{CrashPoints, CrashingStore, Ended, FakeExtension, HandClock, World};
+use crate::{CrashPoints, CrashingStore, Ended, FakeExtension, HandClock, HeldSecrets, World};
 use async_trait::async_trait;
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
@@ -53,6 +53,8 @@ pub struct Machine {
     ids: Arc<CountedIds>,
     catalog: Mutex<Vec<CatalogSource>>,
     opening_fault: Arc<Mutex<Option<Failure>>>,
+    /// The secrets of its user.
+    pub secrets: HeldSecrets,
 }
 
 /// One process: an engine that may die.
@@ -102,6 +104,7 @@ impl Machine {
             ids: Arc::default(),
             catalog: Mutex::new(vec![CatalogSource::BuiltIn(CATALOG)]),
             opening_fault: Arc::default(),
+            secrets: HeldSecrets::default(),
         })
     }
 
@@ -146,6 +149,7 @@ impl Machine {
             ids: self.ids.clone(),
             process: id.clone(),
             liveness: self.alive.clone(),
+            secrets: Arc::new(self.secrets.clone()),
             runner: Arc::new(FakeHost::new()),
             patience: Patience { backoff: Duration::from_millis(1), ..Patience::default() },
             home: None,

@@ -1,7 +1,8 @@
 //! What exists outside the engine: a backend's inventory, and the faults it will have.
 
 use sandboxer_broker::state::ProcessId;
-use sandboxer_types::{ErrorKind, Residue, SandboxId};
+use sandboxer_sdk::{Call, Connection};
+use sandboxer_types::{ErrorKind, Failure, Handle, HostId, Reachability, Residue, SandboxId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
@@ -48,6 +49,36 @@ pub struct World {
     items: Mutex<BTreeMap<SandboxId, Item>>,
     faults: Mutex<FaultPlan>,
     unfinished: Mutex<Vec<Unfinished>>,
+    answers: Mutex<Answers>,
+    calls: Mutex<Vec<Seen>>,
+}
+
+/// What the extension answers in place of what it would.
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// To `provision`, in place of its handle.
+    pub handle: Option<Handle>,
+    /// To `wait_ready`, in place of its reachability.
+    pub reachability: Option<Reachability>,
+    /// To `connect`, which it does not have otherwise.
+    pub connection: Option<Connection>,
+    /// To `list`, where everything is.
+    pub listed_on: Option<HostId>,
+    /// Failures of `provision` as they are, in order, before it does anything.
+    pub failures: VecDeque<Failure>,
+}
+
+/// A call that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Of which verb.
+    pub verb: &'static str,
+    /// The names of the secrets it was handed.
+    pub secrets: Vec<String>,
+    /// How often it had been tried.
+    pub attempt: u32,
+    /// The handle it was given, where it was given one.
+    pub handle: Option<Handle>,
 }
 
 /// Something that is being made, for a process that may be dead by now.
@@ -97,6 +128,27 @@ impl World {
     /// From now on nothing fails.
     pub fn mend(&self) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).0.clear();
+    }
+
+    /// Lets the extension answer otherwise from now on.
+    pub fn answer(&self, change: impl FnOnce(&mut Answers)) {
+        change(&mut self.answers());
+    }
+
+    pub(crate) fn answers(&self) -> std::sync::MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a call.
+    pub(crate) fn see(&self, verb: &'static str, call: &Call, handle: Option<&Handle>) {
+        let secrets = call.secrets.keys().cloned().collect();
+        let seen = Seen { verb, secrets, attempt: call.attempt, handle: handle.cloned() };
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    }
+
+    /// Every call so far, which are then forgotten.
+    pub fn take_calls(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A process begins to make something.

@@ -4,10 +4,11 @@ use super::plan::{Action, Decision, Facts, plan};
 use crate::control::Context;
 use crate::engine::Broker;
 use crate::ownership::is_unburied;
+use crate::sagas::supervised;
 use crate::state::Record;
 use crate::store::RecordFilter;
 use sandboxer_sdk::ObservedState;
-use sandboxer_types::{ErrorKind, Failure, State};
+use sandboxer_types::{ErrorKind, Failure, State, Verb};
 use serde::Serialize;
 
 /// What came of one decision.
@@ -79,6 +80,7 @@ impl Broker {
             tether_alive: record.tether.as_ref().map(|tether| parts.liveness.tether_is_alive(tether)),
             expired: record.lease.has_expired(parts.clock.as_ref()),
             observed,
+            extension_is_missing: parts.catalog.extension(&record.extension).is_err(),
         }
     }
 
@@ -88,10 +90,19 @@ impl Broker {
             return None;
         }
         let handle = record.lifecycle.handle()?;
-        let placement = self.placement(&record.extension).await.ok()?;
+        let placement = match self.placement(&record.extension).await {
+            Ok(placement) => placement,
+            Err(failure) => {
+                tracing::warn!(%failure, sandbox = %record.sandbox_id, "its backend cannot be asked how it is");
+                return None;
+            }
+        };
         let verb = placement.extension.status()?;
-        let call = self.query(&record.sandbox_id, &placement.config, self.parts.patience.query);
-        match verb.status(&call, handle).await {
+        let asked = async {
+            let call = self.query_about(record, &placement, Verb::Status)?;
+            supervised(&call, &self.parts.patience, verb.status(&call, handle)).await
+        };
+        match asked.await {
             Ok(report) => Some(report.state),
             Err(failure) => {
                 tracing::warn!(%failure, sandbox = %record.sandbox_id, "its backend does not say how it is");

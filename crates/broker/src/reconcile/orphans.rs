@@ -3,11 +3,13 @@
 use crate::catalog::{CatalogExtension, Listing};
 use crate::control::{Context, OrphanSearch};
 use crate::engine::{Broker, Placement};
+use crate::sagas::supervised;
 use crate::store::{NewEvent, Sighting};
 use jiff::Timestamp;
 use sandboxer_sdk::{Listed, Teardown, TeardownReason};
-use sandboxer_types::{ErrorKind, EventKind, ExtensionId, Failure, Handle, HostId, SandboxId};
+use sandboxer_types::{ErrorKind, EventKind, ExtensionId, Failure, Handle, HostId, SandboxId, Verb};
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// One thing without an open record.
 #[derive(Debug, Clone, Serialize)]
@@ -83,13 +85,23 @@ impl Broker {
         let Some(verb) = placement.extension.list() else {
             return Err(Failure::new(ErrorKind::Unsupported, "it cannot list what it holds"));
         };
-        let call =
-            self.query(&SandboxId::from_ulid(self.parts.ids.fresh()), &placement.config, self.parts.patience.query);
+        let call = self.query(&SandboxId::from_ulid(self.parts.ids.fresh()), placement, Verb::List.as_str())?;
         let owner = self.parts.store.owner();
-        let mut listed = verb.list(&call, &HostId::localhost()).await?;
+        let host = HostId::localhost();
+        let mut listed = supervised(&call, &self.parts.patience, verb.list(&call, &host)).await?;
         // Only an exact match is ours, whatever the extension returned.
         listed.retain(|one| one.labels.get("sandboxer.owner").is_some_and(|label| label == owner.as_str()));
-        Ok(listed)
+        match listed.iter().find(|one| one.host != host) {
+            None => Ok(listed),
+            // Whose word is wrong about this one is not believed about the others either: nothing of it is removed.
+            Some(elsewhere) => Err(Failure::new(
+                ErrorKind::ContractViolation,
+                format!(
+                    "it was asked for what is on `{host}`, and listed `{}` on `{}`",
+                    elsewhere.sandbox_id, elsewhere.host
+                ),
+            )),
+        }
     }
 
     /// Everything the extension holds that has no open record, with how often it was seen. The records are read after
@@ -162,7 +174,8 @@ impl Broker {
             return Err(Failure::new(ErrorKind::Conflict, "it changed while it was looked at"));
         }
         self.parts.store.log(id, vec![NewEvent::new(EventKind::Orphan, "an orphan is about to be removed")]).await?;
-        let mut call = self.query(id, &placement.config, self.parts.patience.teardown);
+        let mut call = self.query(id, placement, "teardown")?;
+        call.deadline = Instant::now() + self.parts.patience.teardown;
         call.cancel = context.cancel.clone();
         let request = Teardown {
             sandbox_id: id.clone(),
@@ -170,7 +183,8 @@ impl Broker {
             handle: Handle::minimal(id, &listed.host),
             reason: TeardownReason::Orphan,
         };
-        let report = placement.extension.teardown(&call, &request).await?;
+        let work = placement.extension.teardown(&call, &request);
+        let report = supervised(&call, &self.parts.patience, work).await?;
         if !report.complete {
             return Err(Failure::new(
                 ErrorKind::Partial,

@@ -19,6 +19,8 @@ pub struct Facts {
     pub expired: bool,
     /// What its backend says; `None` when it was not asked, or did not answer.
     pub observed: Option<ObservedState>,
+    /// Its extension cannot be called.
+    pub extension_is_missing: bool,
 }
 
 /// What to do about one record.
@@ -81,6 +83,7 @@ fn decide_about_living(facts: &Facts) -> (Action, &'static str) {
         }
         Some(ObservedState::Running | ObservedState::Paused | ObservedState::Busy)
         | Some(ObservedState::Stopped | ObservedState::Error) => (Leave, "it lives"),
+        None if facts.extension_is_missing => (Leave, "its extension cannot be called, so nobody was asked"),
         None => (Leave, "nothing speaks against it"),
     }
 }
@@ -91,7 +94,15 @@ mod tests {
 
     fn facts(state: State) -> Facts {
         let sandbox_id = "a".parse().expect("valid");
-        Facts { sandbox_id, state, owner_alive: None, tether_alive: None, expired: false, observed: None }
+        Facts {
+            sandbox_id,
+            state,
+            owner_alive: None,
+            tether_alive: None,
+            expired: false,
+            observed: None,
+            extension_is_missing: false,
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The last step of a create: the profile's set-up commands, run through the agent.
 
 use crate::control::Context;
-use crate::engine::Broker;
+use crate::engine::{Broker, Placement};
 use crate::journal::{Change, Journal};
 use crate::state::{Record, Step};
 use futures::future::{Either, select};
-use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, Session, SessionOptions, UnixSocket};
+use sandboxer_reach::{ExecEvent, ExecRequest, Session};
 use sandboxer_sdk::{CallSink, LogLevel, Progress};
-use sandboxer_types::{ErrorKind, Failure, Reachability, Residue};
+use sandboxer_types::{ErrorKind, Failure, Residue};
 use std::sync::Arc;
 
 impl Broker {
@@ -15,12 +15,12 @@ impl Broker {
     pub(super) async fn attach(
         &self,
         journal: &Arc<Journal>,
-        reachability: &Reachability,
+        placement: &Placement,
         context: &Context,
     ) -> Result<(), Failure> {
         let record = journal.record().await;
         if !record.profile.setup.is_empty() {
-            let session = open_session(reachability).await?;
+            let session = self.open_session(&record, Some(placement)).await?;
             let set_up = std::pin::pin!(set_up(&record, session.as_ref(), journal));
             let cancelled = std::pin::pin!(context.cancel.cancelled());
             match select(set_up, cancelled).await {
@@ -34,23 +34,6 @@ impl Broker {
         }
         journal.commit(Change::step(Step::Attached).and_release()).await.map(drop)
     }
-}
-
-/// Opens a way into a sandbox.
-pub(crate) async fn open_session(reachability: &Reachability) -> Result<Arc<dyn Session>, Failure> {
-    let Some(agent) = &reachability.agent else {
-        return Err(Failure::new(ErrorKind::Unsupported, "this sandbox gives no way to run commands in it")
-            .with_residue(Residue::Present)
-            .with_hint("its extension returned no `agent` socket; `sandboxer show` tells what it did return"));
-    };
-    let Some(path) = agent.strip_prefix("unix:") else {
-        return Err(Failure::new(ErrorKind::ContractViolation, format!("`{agent}` is not the address of an agent"))
-            .with_residue(Residue::Present)
-            .with_hint("extensions give it as `unix:` and an absolute path"));
-    };
-    let socket = UnixSocket(path.into());
-    let session = AgentSession::connect(&socket, SessionOptions::default()).await;
-    Ok(Arc::new(session.map_err(|error| reach_failure(&error))?))
 }
 
 /// What a fault on the way into a sandbox means to the caller.

@@ -7,7 +7,7 @@ use sandboxer_types::{ErrorKind, Failure, Residue, Retry};
 use std::time::Duration;
 
 /// Waits for `work`. Once the call is cancelled or out of time it has `patience.answer` left to say what is left behind.
-pub(super) async fn supervised<T>(
+pub(crate) async fn supervised<T>(
     call: &Call,
     patience: &Patience,
     work: impl Future<Output = Result<T, Failure>>,
@@ -36,12 +36,17 @@ pub(super) fn try_again(failure: &Failure, attempt: u32, patience: &Patience, co
         && !matches!(failure.kind, ErrorKind::Cancelled | ErrorKind::Deadline)
 }
 
-/// Waits before the next attempt, less when the caller withdraws.
-pub(super) async fn back_off(failure: &Failure, attempt: u32, patience: &Patience, context: &Context) {
+/// Waits before the next attempt of the call that failed. When the caller withdraws meanwhile, or time runs out, there is
+/// none: the failure then says so, and leaves behind what the failed attempt did.
+pub(super) async fn back_off(failure: &Failure, call: &Call, patience: &Patience) -> Result<(), Failure> {
     let asked = failure.retry_after_ms.map(Duration::from_millis);
-    let doubled = patience.backoff.saturating_mul(1 << (attempt - 1).min(6));
+    let doubled = patience.backoff.saturating_mul(1 << (call.attempt - 1).min(6));
     tokio::select! {
-        () = tokio::time::sleep(asked.unwrap_or(doubled)) => {}
-        () = context.cancel.cancelled() => {}
+        () = tokio::time::sleep(asked.unwrap_or(doubled)) => Ok(()),
+        end = call.ended() => {
+            let mut ended = end.failure().with_residue(failure.residue);
+            ended.causes.push(failure.message.clone());
+            Err(ended)
+        }
     }
 }

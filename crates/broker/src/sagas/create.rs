@@ -9,7 +9,8 @@ use crate::state::{Durability, Lifecycle, OperationKind, Record, Step};
 use crate::store::{NewEvent, StoreError, Taken};
 use sandboxer_sdk::{Call, CallEnd, Provision, TeardownReason};
 use sandboxer_types::{
-    ErrorKind, EventKind, Failure, Handle, Object, Residue, SandboxCreateRequest, SandboxId, SandboxStatus,
+    ErrorKind, EventKind, Failure, Handle, HostId, Object, Reachability, Residue, SandboxCreateRequest, SandboxId,
+    SandboxStatus,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,15 +27,16 @@ impl Broker {
         context: &Context,
     ) -> Result<SandboxStatus, Failure> {
         let mut record = self.intend(&request)?;
+        if let Some(repeated) = self.repeated(&record, wait, context).await? {
+            return Ok(repeated);
+        }
         // Whatever opening it does, nothing was asked of it yet.
         let placement =
             self.placement(&record.extension).await.map_err(|failure| failure.with_residue(Residue::None))?;
         if placement.extension.ends_with_this_machine() {
             record.durability = Durability::ProcessEnd;
         }
-        if let Some(repeated) = self.repeated(&record, wait, context).await? {
-            return Ok(repeated);
-        }
+        self.check_secrets(&placement)?;
         self.validate(&mut record, &placement, context).await?;
         if context.cancel.is_cancelled() {
             return Err(
@@ -61,7 +63,7 @@ impl Broker {
     /// Asks the extension to check what a schema cannot say.
     async fn validate(&self, record: &mut Record, placement: &Placement, context: &Context) -> Result<(), Failure> {
         let Some(verb) = placement.extension.validate() else { return Ok(()) };
-        let mut call = self.query(&record.sandbox_id, &placement.config, self.parts.patience.query);
+        let mut call = self.query(&record.sandbox_id, placement, "validate")?;
         call.cancel = context.cancel.clone();
         let request = self.provision_request(record, None);
         let work = verb.validate(&call, &request);
@@ -121,10 +123,9 @@ impl Broker {
         if !is_being_made(&record) {
             return Ok(self.describe(&record));
         }
-        let placement = self
-            .placement(&record.extension)
-            .await
-            .map_err(|failure| failure.with_residue(residue_of_unfinished(&record)))?;
+        let residue = residue_of_unfinished(&record);
+        let placement = self.placement(&record.extension).await.map_err(|failure| failure.with_residue(residue))?;
+        self.check_secrets(&placement).map_err(|failure| failure.with_residue(residue))?;
         let claim = self.claim(record, OperationKind::Create).await?;
         self.parts.store.write(claim.expected_epoch, &claim.record, claim.events).await?;
         let journal = self.journal(claim.record, context);
@@ -152,7 +153,7 @@ impl Broker {
                     return Ok(self.describe(&journal.commit(Change::default().and_release()).await?));
                 }
                 Lifecycle::Waiting { handle } => self.wait_ready(journal, placement, handle, context).await,
-                Lifecycle::Attaching { reachability, .. } => self.attach(journal, reachability, context).await,
+                Lifecycle::Attaching { .. } => self.attach(journal, placement, context).await,
                 Lifecycle::Ready { .. } => return Ok(self.describe(&record)),
                 Lifecycle::Planned
                 | Lifecycle::Paused { .. }
@@ -189,9 +190,11 @@ impl Broker {
     ) -> Result<(), Failure> {
         let record = journal.record().await;
         let limit = placement.timeouts.provision.map_or(self.parts.patience.provision, |span| span.as_duration());
-        let mut call = self.call(&record, placement, journal.clone(), context, limit);
-        let mut request = self.provision_request(&record, draft);
         let mut ambiguous = record.ambiguous;
+        let mut call = self
+            .call(&record, placement, "provision", journal.clone(), context, limit)
+            .map_err(|failure| in_doubt(failure, ambiguous))?;
+        let mut request = self.provision_request(&record, draft);
         loop {
             let failure = match self.provision_once(&call, placement, &request).await {
                 Ok(handle) => return journal.commit(Change::step(Step::Provisioned(handle))).await.map(drop),
@@ -199,12 +202,10 @@ impl Broker {
             };
             ambiguous |= failure.residue.may_exist();
             if !try_again(&failure, call.attempt, &self.parts.patience, context) {
-                let residue =
-                    if ambiguous && !failure.residue.may_exist() { Residue::Unknown } else { failure.residue };
-                return Err(failure.with_residue(residue));
+                return Err(in_doubt(failure, ambiguous));
             }
             call.log(format!("attempt {} failed and is repeated: {failure}", call.attempt));
-            back_off(&failure, call.attempt, &self.parts.patience, context).await;
+            back_off(&failure, &call, &self.parts.patience).await.map_err(|failure| in_doubt(failure, ambiguous))?;
             call.attempt += 1;
             // What the extension checkpointed meanwhile helps it to find what it had begun.
             if let Lifecycle::Provisioning { draft } = journal.record().await.lifecycle {
@@ -215,7 +216,8 @@ impl Broker {
 
     async fn provision_once(&self, call: &Call, placement: &Placement, request: &Provision) -> Result<Handle, Failure> {
         let work = placement.extension.provision(call, request);
-        let handle = supervised(call, &self.parts.patience, work).await?;
+        let made = supervised(call, &self.parts.patience, work).await;
+        let handle = made.map_err(|failure| without_wrong_handle(failure, request))?;
         handle.check(&request.sandbox_id, &request.host).map_err(|fault| {
             Failure::new(ErrorKind::ContractViolation, "the extension returned a handle that breaks the contract")
                 .with_residue(Residue::Unknown)
@@ -233,10 +235,17 @@ impl Broker {
     ) -> Result<(), Failure> {
         let record = journal.record().await;
         let limit = placement.timeouts.wait_ready.map_or(self.parts.patience.wait_ready, |span| span.as_duration());
-        let mut call = self.call(&record, placement, journal.clone(), context, limit);
+        // It exists, whatever is said of this one call.
+        let it_exists = |failure: Failure| match failure.residue.may_exist() {
+            true => failure,
+            false => failure.with_residue(Residue::Present),
+        };
+        let mut call =
+            self.call(&record, placement, "wait_ready", journal.clone(), context, limit).map_err(it_exists)?;
         loop {
             let work = placement.extension.wait_ready(&call, handle);
-            let failure = match supervised(&call, &self.parts.patience, work).await {
+            let reached = supervised(&call, &self.parts.patience, work).await;
+            let failure = match reached.and_then(|reachability| sound(reachability, &record.host)) {
                 Ok(reachability) => {
                     let reached = Change::step(Step::Reached(reachability));
                     let change =
@@ -246,11 +255,9 @@ impl Broker {
                 Err(failure) => failure,
             };
             if !try_again(&failure, call.attempt, &self.parts.patience, context) {
-                // It exists, whatever the extension says of this one call.
-                let residue = if failure.residue.may_exist() { failure.residue } else { Residue::Present };
-                return Err(failure.with_residue(residue));
+                return Err(it_exists(failure));
             }
-            back_off(&failure, call.attempt, &self.parts.patience, context).await;
+            back_off(&failure, &call, &self.parts.patience).await.map_err(it_exists)?;
             call.attempt += 1;
         }
     }
@@ -329,6 +336,31 @@ fn residue_of_unfinished(record: &Record) -> Residue {
     match record_residue(record) {
         Residue::None => Residue::Unknown,
         other => other,
+    }
+}
+
+/// That nothing was made counts only as long as no earlier attempt was left in doubt.
+fn in_doubt(failure: Failure, ambiguous: bool) -> Failure {
+    if ambiguous && !failure.residue.may_exist() { failure.with_residue(Residue::Unknown) } else { failure }
+}
+
+/// Drops what cannot be the handle of this sandbox. Whoever says what was made cannot also say that nothing was.
+fn without_wrong_handle(mut failure: Failure, request: &Provision) -> Failure {
+    let Some(handle) = &failure.handle else { return failure };
+    if let Err(fault) = handle.check(&request.sandbox_id, &request.host) {
+        failure.causes.push(format!("what it said of what was made breaks the contract and was dropped: {fault}"));
+        failure.handle = None;
+    }
+    in_doubt(failure, true)
+}
+
+fn sound(reachability: Reachability, host: &HostId) -> Result<Reachability, Failure> {
+    match reachability.check(host) {
+        Ok(()) => Ok(reachability),
+        Err(fault) => {
+            let message = format!("the extension returned a reachability that breaks the contract: {fault}");
+            Err(Failure::new(ErrorKind::ContractViolation, message).with_residue(Residue::Present))
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Removing a sandbox, and not believing it until that was verified.
 
 use super::call::{back_off, supervised, try_again};
+use crate::by_hand::{by_hand, why_closed, why_missing};
 use crate::control::Context;
 use crate::engine::{Broker, Placement};
 use crate::journal::{Change, Journal, take_step};
-use crate::state::{OperationKind, Record, Step};
-use sandboxer_sdk::{Teardown, TeardownReason};
+use crate::state::{Lifecycle, OperationKind, Record, Step};
+use sandboxer_sdk::{Call, Teardown, TeardownReason};
 use sandboxer_types::{CleanupReport, Failure, SandboxId};
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ impl Broker {
         reason: TeardownReason,
         context: &Context,
     ) -> Result<Record, Failure> {
-        if record.state().is_closed() {
+        if record.state().is_closed() || self.is_left_to_people(&record) {
             return Ok(record);
         }
         let mut claim = self.claim(record, OperationKind::Destroy).await?;
@@ -43,11 +44,27 @@ impl Broker {
         let journal = self.journal(claim.record.clone(), context);
         match self.placement(&claim.record.extension).await {
             Ok(placement) => self.tear_down(&journal, &placement, context).await,
-            Err(missing) => {
-                let report = by_hand(&claim.record, &missing);
+            Err(failure) => {
+                let extension = &claim.record.extension;
+                let why = match self.parts.catalog.extension(extension) {
+                    Err(miss) => why_missing(extension, &miss),
+                    Ok(_) => why_closed(extension, &failure),
+                };
+                let report = by_hand(&claim.record, self.parts.store.owner(), why);
                 journal.commit(Change::step(Step::CleanupIncomplete(report)).and_release()).await
             }
         }
+    }
+
+    /// Whether the last attempt found what this one would find: no extension to call. Then there is nothing to write.
+    fn is_left_to_people(&self, record: &Record) -> bool {
+        let (Lifecycle::TearingDown { report: Some(last), .. }, None) = (&record.lifecycle, &record.operation) else {
+            return false;
+        };
+        let found = self.parts.catalog.extension(&record.extension).err();
+        found.is_some_and(|miss| {
+            *last == by_hand(record, self.parts.store.owner(), why_missing(&record.extension, &miss))
+        })
     }
 
     /// Calls the extension's teardown for a record that announces it, and writes down what came of it.
@@ -59,27 +76,38 @@ impl Broker {
     ) -> Result<Record, Failure> {
         let record = journal.record().await;
         let limit = placement.timeouts.teardown.map_or(self.parts.patience.teardown, |span| span.as_duration());
-        let mut call = self.call(&record, placement, journal.clone(), context, limit);
-        let request = teardown_request(&record);
-        let report = loop {
-            let work = placement.extension.teardown(&call, &request);
-            match supervised(&call, &self.parts.patience, work).await {
-                Ok(report) => break report,
-                Err(failure) if try_again(&failure, call.attempt, &self.parts.patience, context) => {
-                    back_off(&failure, call.attempt, &self.parts.patience, context).await;
-                    call.attempt += 1;
-                }
-                Err(failure) => break failed(&failure),
-            }
+        let report = match self.call(&record, placement, "teardown", journal.clone(), context, limit) {
+            Ok(call) => self.ask_for_teardown(call, placement, &teardown_request(&record), context).await,
+            Err(failure) => Err(failure),
         };
+        let report = report.unwrap_or_else(|failure| failed(&failure));
         let step = if report.complete { Step::CleanedUp(report) } else { Step::CleanupIncomplete(report) };
         journal.commit(Change::step(step).and_release()).await
+    }
+
+    async fn ask_for_teardown(
+        &self,
+        mut call: Call,
+        placement: &Placement,
+        request: &Teardown,
+        context: &Context,
+    ) -> Result<CleanupReport, Failure> {
+        loop {
+            let work = placement.extension.teardown(&call, request);
+            match supervised(&call, &self.parts.patience, work).await {
+                Err(failure) if try_again(&failure, call.attempt, &self.parts.patience, context) => {
+                    back_off(&failure, &call, &self.parts.patience).await?;
+                    call.attempt += 1;
+                }
+                answer => return answer,
+            }
+        }
     }
 }
 
 fn teardown_request(record: &Record) -> Teardown {
     let reason = match &record.lifecycle {
-        crate::state::Lifecycle::TearingDown { reason, .. } => *reason,
+        Lifecycle::TearingDown { reason, .. } => *reason,
         _ => TeardownReason::Requested,
     };
     Teardown {
@@ -97,17 +125,8 @@ fn failed(failure: &Failure) -> CleanupReport {
         error.push_str(": ");
         error.push_str(cause);
     }
-    CleanupReport { errors: vec![error], ..CleanupReport::default() }
-}
-
-/// The report when nobody can remove it: what to look for.
-fn by_hand(record: &Record, missing: &Failure) -> CleanupReport {
-    let handle = serde_json::Value::Object(record.teardown_handle().members().clone());
-    CleanupReport {
-        errors: vec![format!(
-            "`{}` cannot be called ({missing}); look on `{}` for what is named or labelled `{}`; its handle: {handle}",
-            record.extension, record.host, record.sandbox_id
-        )],
-        ..CleanupReport::default()
+    if let Some(hint) = &failure.hint {
+        error.push_str(&format!(" ({hint})"));
     }
+    CleanupReport { errors: vec![error], ..CleanupReport::default() }
 }

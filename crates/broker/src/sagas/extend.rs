@@ -5,7 +5,7 @@ use super::request::lease_span;
 use crate::engine::Broker;
 use crate::state::{Lease, Lifecycle};
 use crate::store::NewEvent;
-use sandboxer_types::{ErrorKind, EventKind, Failure, Feature, Residue, SandboxId, SandboxStatus, TimeSpan};
+use sandboxer_types::{ErrorKind, EventKind, Failure, Feature, Residue, SandboxId, SandboxStatus, TimeSpan, Verb};
 
 impl Broker {
     /// Lets a sandbox live `span` from now. The backend's own time-out is moved first: a crash in between leaves the
@@ -37,9 +37,11 @@ impl Broker {
             .with_hint("extend by less, or make a fresh sandbox"));
         }
         let placement = self.placement(&record.extension).await?;
-        let call = self.query(sandbox_id, &placement.config, self.parts.patience.query);
         match placement.extension.extend() {
-            Some(verb) => drop(supervised(&call, &self.parts.patience, verb.extend(&call, handle, span)).await?),
+            Some(verb) => {
+                let call = self.query_about(&record, &placement, Verb::Extend)?;
+                supervised(&call, &self.parts.patience, verb.extend(&call, handle, span)).await?;
+            }
             None => self.refuse_native_ttl(&record.extension)?,
         }
         record.lease = lease;

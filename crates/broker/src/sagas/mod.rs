@@ -8,5 +8,5 @@ mod destroy;
 mod extend;
 mod request;
 
-pub(crate) use attach::open_session;
 pub use attach::reach_failure;
+pub(crate) use call::supervised;

@@ -2,6 +2,7 @@
 
 use super::{IllegalStep, Lease, Lifecycle, Step, apply};
 use jiff::Timestamp;
+use sandboxer_sdk::Intent;
 use sandboxer_types::{
     ConsumerName, ExtensionId, Handle, HostId, IsolationLevel, Object, Profile, SandboxId, SandboxName, State, Tether,
 };
@@ -118,6 +119,11 @@ impl Record {
     /// Its state.
     pub const fn state(&self) -> State {
         self.lifecycle.state()
+    }
+
+    /// What it was meant to be.
+    pub fn intent(&self) -> Intent {
+        Intent { profile: self.profile.clone(), inputs: self.inputs.clone() }
     }
 
     /// The handle to remove it by: what `provision` returned, else the one that is always known.

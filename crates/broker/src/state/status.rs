@@ -1,22 +1,25 @@
 //! What a record looks like to people: its state and the conditions beside it.
 
 use super::Record;
+use crate::session::no_session;
 use sandboxer_sdk::Clock;
 use sandboxer_types::{Condition, ConditionKind, SandboxStatus, State};
 
 /// What is known beyond the record when it is described.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Observation {
     /// The process working on it is gone.
     pub owner_is_dead: bool,
     /// The process it is tethered to is gone.
     pub tether_is_dead: bool,
-    /// Its extension cannot be called.
-    pub extension_is_missing: bool,
+    /// Why its extension cannot be called, when it cannot.
+    pub missing: Option<String>,
+    /// Its extension says, when asked, how to reach the agent.
+    pub offers_connect: bool,
 }
 
 /// Describes `record` with every condition that holds.
-pub fn describe(record: &Record, observation: Observation, clock: &dyn Clock) -> SandboxStatus {
+pub fn describe(record: &Record, observation: &Observation, clock: &dyn Clock) -> SandboxStatus {
     SandboxStatus {
         sandbox_id: record.sandbox_id.clone(),
         name: record.name.clone(),
@@ -42,7 +45,7 @@ pub fn describe(record: &Record, observation: Observation, clock: &dyn Clock) ->
     }
 }
 
-fn conditions(record: &Record, observation: Observation, clock: &dyn Clock) -> Vec<Condition> {
+fn conditions(record: &Record, observation: &Observation, clock: &dyn Clock) -> Vec<Condition> {
     let mut found = Vec::new();
     let mut add = |kind, detail: String| found.push(Condition::new(kind, detail));
     let state = record.state();
@@ -59,8 +62,8 @@ fn conditions(record: &Record, observation: Observation, clock: &dyn Clock) -> V
     if record.ambiguous && record.lifecycle.handle().is_none() {
         add(ConditionKind::OutcomeUnknown, "a call was sent and its outcome was never learned".to_owned());
     }
-    if observation.extension_is_missing {
-        add(ConditionKind::ExtensionMissing, format!("`{}` cannot be called", record.extension));
+    if let Some(why) = &observation.missing {
+        add(ConditionKind::ExtensionMissing, why.clone());
     }
     if observation.owner_is_dead {
         add(ConditionKind::Abandoned, "the process that worked on it is gone; `sandboxer reconcile` takes over".into());
@@ -71,8 +74,12 @@ fn conditions(record: &Record, observation: Observation, clock: &dyn Clock) -> V
         add(ConditionKind::Expired, format!("its lease ran out at {}", record.lease.expires_at));
     }
     if let Some(reachability) = record.lifecycle.reachability() {
-        if reachability.agent.is_none() && reachability.ssh.is_none() {
-            add(ConditionKind::NoSession, "its extension gives no way to run commands in it".to_owned());
+        if reachability.agent.is_none() && !observation.offers_connect {
+            let detail = match observation.missing {
+                Some(_) => "its extension, which cannot be called, may know a way to run commands in it".to_owned(),
+                None => no_session(reachability),
+            };
+            add(ConditionKind::NoSession, detail);
         }
         if !reachability.limits_unenforced.is_empty() {
             add(ConditionKind::LimitsUnenforced, reachability.limits_unenforced.join("; "));
