@@ -5,7 +5,9 @@ mod crash;
 mod docs;
 mod faults;
 mod full_disk;
+mod gone;
 mod journey;
+mod killed_extensions;
 mod stores;
 mod together;
 
