@@ -67,6 +67,11 @@ impl Config {
         self.state.join("local")
     }
 
+    /// The Python package, and virtual environments.
+    pub(crate) fn python(&self) -> PathBuf {
+        self.state.join("python")
+    }
+
     /// The store.
     pub(crate) fn store(&self) -> PathBuf {
         self.state.join("store.sqlite")
@@ -121,6 +126,12 @@ pub(crate) fn consumer(given: Option<ConsumerName>) -> CommandResult<ConsumerNam
         },
     };
     name.parse().map_err(|fault: sandboxer_types::IdFault| Failure::invalid_input(fault.to_string()).into())
+}
+
+/// The environment of an extension's process: what every program needs, and what its manifest has passed on.
+pub(crate) fn extension_environment<'a>(passed: impl Iterator<Item = &'a String>) -> Vec<(OsString, OsString)> {
+    let names = ["PATH", "HOME", "TMPDIR"].into_iter().chain(passed.map(String::as_str));
+    names.filter_map(|name| Some((name.into(), variable(name)?))).collect()
 }
 
 /// A secret of an extension, by the name of its variable.

@@ -2,15 +2,15 @@
 
 use crate::config::{Config, home};
 use crate::error::{CommandResult, local_fault};
+use crate::hosting::Hosting;
 use crate::secrets::KeptSecrets;
-use async_trait::async_trait;
-use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, ResolvedHandler, TrustBook};
+use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
 use sandboxer_broker::store::{SqliteStore, Store};
-use sandboxer_broker::{Broker, Extensions, FileLocks, Parts, Patience, ProcessLock};
+use sandboxer_broker::{Broker, FileLocks, Parts, Patience, ProcessLock};
 use sandboxer_extensions::local::{LocalExtension, LocalSettings};
-use sandboxer_sdk::{Ids, SandboxExtension, SystemClock, SystemIds, SystemRunner};
-use sandboxer_types::{ErrorKind, Failure, Residue};
+use sandboxer_sdk::{Ids, SystemClock, SystemIds, SystemRunner};
+use sandboxer_types::Failure;
 use std::sync::Arc;
 
 /// The manifests and profiles that are compiled in.
@@ -26,6 +26,7 @@ const HANDLERS: &[BuiltinHandler] = &[BuiltinHandler { name: "local", extension:
 /// An engine, and the lock under which this process works; only looking needs none.
 pub(crate) struct Engine {
     pub(crate) broker: Broker,
+    pub(crate) hosting: Arc<Hosting>,
     _lock: Option<ProcessLock>,
 }
 
@@ -68,10 +69,13 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         executable: "/proc/self/exe".into(),
         owner: store.owner().clone(),
     });
+    let groups = lock.as_ref().map(|lock| lock.groups().map(|file| Arc::new(file.into()))).transpose();
+    let groups = groups.map_err(|error| local_fault("use the lock in the state directory", &error))?;
+    let hosting = Arc::new(Hosting::new(config, local, store.owner().clone(), process.0.clone(), groups));
     let parts = Parts {
         store: Arc::new(store),
         catalog: Arc::new(catalog),
-        extensions: Arc::new(BuiltIns { local: Arc::new(local) }),
+        extensions: hosting.clone(),
         clock,
         ids,
         process,
@@ -81,27 +85,5 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         patience: Patience::default(),
         home: home().ok(),
     };
-    Ok(Engine { broker: Broker::new(parts), _lock: lock })
-}
-
-/// The extensions that are compiled in.
-struct BuiltIns {
-    local: Arc<LocalExtension>,
-}
-
-#[async_trait]
-impl Extensions for BuiltIns {
-    async fn open(&self, extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure> {
-        match &extension.resolved {
-            ResolvedHandler::Builtin(name) if name == "local" => Ok(self.local.clone()),
-            ResolvedHandler::Builtin(_) | ResolvedHandler::Exec(_) | ResolvedHandler::Python { .. } => {
-                Err(Failure::new(ErrorKind::Unsupported, format!("`{}` cannot be run by this version", extension.id()))
-                    .with_residue(Residue::None)
-                    .with_hint(format!(
-                        "its handler is `{}`; only built-in handlers can be run so far",
-                        extension.manifest.handler
-                    )))
-            }
-        }
-    }
+    Ok(Engine { broker: Broker::new(parts), hosting, _lock: lock })
 }

@@ -11,6 +11,8 @@ use sandboxer_types::{ExtensionId, Failure};
 use serde_json::json;
 use std::process::ExitCode;
 
+use super::ext_call::ExtCallArguments;
+
 /// The commands under `ext`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExtCommand {
@@ -21,6 +23,8 @@ pub(crate) enum ExtCommand {
         /// Its id, with or without `ext.`
         id: String,
     },
+    /// Send an extension one request, and see what travels
+    Call(ExtCallArguments),
     /// Check every manifest and profile, or those of one extension
     Check {
         /// Its id, with or without `ext.`
@@ -28,7 +32,14 @@ pub(crate) enum ExtCommand {
     },
 }
 
-fn extension_id(text: &str) -> CommandResult<ExtensionId> {
+impl ExtCommand {
+    /// Whether it needs an engine.
+    pub(super) const fn is_call(&self) -> bool {
+        matches!(self, Self::Call(_))
+    }
+}
+
+pub(super) fn extension_id(text: &str) -> CommandResult<ExtensionId> {
     ExtensionId::from_short(text).map_err(|fault| Failure::invalid_input(fault.to_string()).into())
 }
 
@@ -80,6 +91,8 @@ pub(crate) fn ext(config: &Config, command: ExtCommand, output: &Output) -> Comm
                 lines.join("\n")
             }))
         }
+        // Sent by `ext_call`, which needs the engine.
+        ExtCommand::Call(_) => Ok(ExitCode::SUCCESS),
         ExtCommand::Check { id: None } => check(&catalog, output, |_| true),
         ExtCommand::Check { id: Some(id) } => {
             let id = extension_id(&id)?;

@@ -10,6 +10,7 @@ mod doctor;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod ext;
+mod ext_call;
 pub(crate) mod extend;
 mod following;
 pub(crate) mod forget;
@@ -98,7 +99,7 @@ pub(crate) fn execute(arguments: Arguments, output: &Output) -> CommandResult<Ex
         Command::Agent(agent) => return agent::agent(agent, output),
         Command::Doctor => return doctor::doctor(&arguments.global, output),
         Command::Trust(trust) => return trust::trust(&Config::read(&arguments.global)?, trust, output),
-        Command::Ext(ext) => return ext::ext(&Config::read(&arguments.global)?, ext, output),
+        Command::Ext(ext) if !ext.is_call() => return ext::ext(&Config::read(&arguments.global)?, ext, output),
         Command::Profile(profile) => return profile::profile(&Config::read(&arguments.global)?, profile, output),
         _ => {}
     }
@@ -112,6 +113,7 @@ pub(crate) fn execute(arguments: Arguments, output: &Output) -> CommandResult<Ex
         let session =
             Session { engine, config, output, interrupts: Interrupts::listen()?, progress: output.progress() };
         let result = dispatch(&session, arguments.command).await;
+        session.engine.hosting.stop().await;
         session.progress.clear();
         result
     });
@@ -144,6 +146,7 @@ async fn dispatch(session: &Session<'_>, command: Command) -> CommandResult<Exit
         Command::Forget(arguments) => forget::forget(session, &arguments).await,
         Command::Reconcile(arguments) => reconcile::reconcile(session, &arguments).await,
         Command::Orphans(arguments) => orphans::orphans(session, &arguments).await,
+        Command::Ext(ext::ExtCommand::Call(arguments)) => ext_call::ext_call(session, arguments).await,
         Command::Agent(_)
         | Command::Trust(_)
         | Command::Ext(_)

@@ -79,7 +79,7 @@ impl HostedExtension {
         self.verbs.contains(&verb)
     }
 
-    async fn ask<A: Ask>(&self, call: &Call, ask: A) -> Result<A::Answer, Failure> {
+    pub(super) async fn ask<A: Ask>(&self, call: &Call, ask: A) -> Result<A::Answer, Failure> {
         self.ask_again(call, ask, |_, _| ()).await
     }
 

@@ -6,6 +6,7 @@
 
 mod attending;
 mod breach;
+mod by_hand;
 mod child;
 mod crew;
 mod hosted;

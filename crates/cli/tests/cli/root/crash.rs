@@ -11,11 +11,11 @@ use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
 /// Random numbers that a seed repeats: the generator splitmix64.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
     #[allow(clippy::disallowed_methods, reason = "a test is told its seed from outside")]
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let given = std::env::var("SANDBOXER_TEST_SEED").ok().map(|seed| seed.parse().expect("a number"));
         let seed = given.unwrap_or_else(|| std::hash::RandomState::new().hash_one(()));
         // The test's own output, which is shown when it fails.
@@ -23,7 +23,7 @@ impl Random {
         Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -32,7 +32,7 @@ impl Random {
     }
 
     /// An instant within that time.
-    fn within(&mut self, span: Duration) -> Duration {
+    pub(super) fn within(&mut self, span: Duration) -> Duration {
         let nanoseconds = u64::try_from(span.as_nanos()).expect("short").max(1);
         Duration::from_nanos(self.next() % nanoseconds)
     }

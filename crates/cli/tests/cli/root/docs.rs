@@ -23,13 +23,13 @@ const MARK: &str = "@@ended@@";
 
 /// Something that a page says or does.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     File { name: String, contents: String },
     Command { line: usize, typed: String, output: String, status: i32 },
 }
 
 /// Reads the steps of a page.
-fn steps(page: &str) -> Vec<Step> {
+pub(super) fn steps(page: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut file: Option<String> = None;
     let mut lines = page.lines().enumerate();

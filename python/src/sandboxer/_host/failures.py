@@ -1,0 +1,130 @@
+"""Turns whatever an author's method raised into an error of the protocol."""
+
+from __future__ import annotations
+
+import sys
+
+from sandboxer import errors
+from sandboxer._host.codec import DOMAIN_ERROR, NotJson, clean, plain
+from sandboxer.errors import SandboxError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator
+
+    from sandboxer.call import Call
+
+# By name, so that no module is imported only to be compared with. Some are other classes before Python 3.11.
+_BY_NAME: dict[str, type[SandboxError]] = {
+    "builtins.NotImplementedError": errors.Unsupported,
+    "builtins.TimeoutError": errors.DeadlineExceeded,
+    "socket.timeout": errors.DeadlineExceeded,
+    "subprocess.TimeoutExpired": errors.DeadlineExceeded,
+    "asyncio.exceptions.TimeoutError": errors.DeadlineExceeded,
+    "concurrent.futures._base.TimeoutError": errors.DeadlineExceeded,
+    "builtins.ConnectionError": errors.Unavailable,
+    "socket.gaierror": errors.Unavailable,
+    "urllib.error.HTTPError": errors.Internal,
+    "urllib.error.URLError": errors.Unavailable,
+    "builtins.PermissionError": errors.Forbidden,
+    "builtins.FileNotFoundError": errors.NotFound,
+    # What a backend said was not understood: no word about the caller's inputs.
+    "json.decoder.JSONDecodeError": errors.Internal,
+    "builtins.UnicodeError": errors.Internal,
+}
+_TAKE_INPUTS = ("validate", "provision", "restore", "fork", "estimate_cost")
+_LONGEST_CAUSE = 4000
+_MOST_CAUSES = 16
+
+
+def error_object(exception: BaseException, verb: str, call: Call | None = None) -> dict[str, Any]:
+    """The `error` member of the answer. What was not foreseen has its traceback printed to standard error."""
+    if isinstance(exception, SandboxError):
+        return {"code": DOMAIN_ERROR, "message": sentence(exception), "data": _data(exception, exception.__cause__)}
+    import traceback
+
+    traceback.print_exception(type(exception), exception, exception.__traceback__)
+    error = _translated(exception, verb, call)
+    return {"code": DOMAIN_ERROR, "message": clean(error.message, 1000), "data": _data(error, exception)}
+
+
+def _translated(exception: BaseException, verb: str, call: Call | None) -> SandboxError:
+    """The residue stays unstated: whoever did not foresee an exception does not know what is left behind.
+
+    Only `validate` has no side effect that could leave something.
+    """
+    if call is not None and (call.cancelled or call.deadline.expired):
+        kind: type[SandboxError] = errors.DeadlineExceeded if call.deadline.expired else errors.Cancelled
+        word = "ran out of time" if kind is errors.DeadlineExceeded else "was cancelled"
+        return kind(f"`{verb}` {word}: {sentence(exception)}")
+    kind = _kind(exception, verb)
+    message = sentence(exception)
+    if kind is errors.Internal:
+        message = f"`{verb}` failed with {type(exception).__name__}: {message}"
+    error = kind(message)
+    if verb != "validate":
+        error.residue = None
+    return error
+
+
+def _kind(exception: BaseException, verb: str) -> type[SandboxError]:
+    for ancestor in type(exception).__mro__:
+        known = _BY_NAME.get(f"{ancestor.__module__}.{ancestor.__qualname__}")
+        if known is not None:
+            return known
+    if isinstance(exception, ValueError) and verb in _TAKE_INPUTS:
+        return errors.InvalidInput
+    return errors.Internal
+
+
+def sentence(exception: BaseException) -> str:
+    """The first line of what an exception says, without a full stop; its name when it says nothing."""
+    lines = str(exception).strip().splitlines()
+    return clean(lines[0].strip().rstrip("."), 1000) if lines else type(exception).__name__
+
+
+def _data(error: SandboxError, cause: BaseException | None) -> dict[str, Any]:
+    data: dict[str, Any] = {"kind": error.kind, "retry": error.retry, "blame": error.blame}
+    if error.residue is not None:
+        data["residue"] = error.residue
+    if error.retry_after is not None:
+        data["retry_after_ms"] = round(error.retry_after.total_seconds() * 1000)
+    if error.fields:
+        data["fields"] = [{"field": clean(name), "message": clean(what)} for name, what in error.fields.items()]
+    if error.hint:
+        data["hint"] = clean(error.hint)
+    causes = [clean(text, _LONGEST_CAUSE) for text in _causes(cause)]
+    for name, value in (("handle", error.handle), ("details", error.details or None)):
+        try:
+            if value is not None:
+                data[name] = plain(value, name)
+        except NotJson as fault:
+            causes.append(str(fault))
+    if causes:
+        data["causes"] = causes
+    return data
+
+
+def _causes(cause: BaseException | None) -> Iterator[str]:
+    """What led to an error, outermost first, each with where it was raised."""
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen and len(seen) < _MOST_CAUSES:
+        seen.add(id(cause))
+        yield f"{type(cause).__name__}: {cause}{_place(cause)}"
+        hidden = cause.__suppress_context__
+        cause = cause.__cause__ or (None if hidden else cause.__context__)
+
+
+def _place(exception: BaseException) -> str:
+    trace = exception.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return f" ({code.co_filename}, line {trace.tb_lineno}, in {code.co_name})"
+
+
+def complain(message: str) -> None:
+    """Says on standard error, where the log is made of, what no call can be told."""
+    print(clean(message), file=sys.stderr)
