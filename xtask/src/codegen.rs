@@ -1,5 +1,6 @@
 //! Generates `crates/envd/src/generated` from `crates/envd/proto`, without protoc: protox compiles
-//! the files to a descriptor set, connectrpc-build turns that into Rust.
+//! the files to a descriptor set, connectrpc-build turns that into Rust. And `schemas`, from the types themselves.
+use crate::schemas;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,9 +21,11 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     generate(&envd.join("proto"), &output)?;
     let fresh = read_tree(&output)?;
     if check {
-        return compare(&fresh, &read_tree(&committed)?);
+        compare(&fresh, &read_tree(&committed)?)?;
+    } else {
+        replace(&committed, &fresh)?;
     }
-    replace(&committed, &fresh)
+    schemas::run(check)
 }
 
 fn generate(proto: &Path, output: &Path) -> anyhow::Result<()> {

@@ -31,6 +31,8 @@ impl Progress {
 
 /// How much a line of the log matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = sandboxer_types::schema::words))]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// Told for the record.

@@ -33,6 +33,7 @@ pub struct Provision {
 
 /// What a sandbox was meant to be: of use to verbs whose handle was lost, or says too little.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Intent {
     /// Its profile.
     pub profile: Profile,
@@ -42,6 +43,8 @@ pub struct Intent {
 
 /// Why a sandbox is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = sandboxer_types::schema::words))]
 #[serde(rename_all = "snake_case")]
 pub enum TeardownReason {
     /// Somebody asked.

@@ -36,6 +36,7 @@ pub trait Recover: Send + Sync {
 
 /// Something that exists with our labels.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Listed {
     /// The id it bears.
     pub sandbox_id: SandboxId,
@@ -44,6 +45,7 @@ pub struct Listed {
     /// All labels it bears.
     pub labels: BTreeMap<String, String>,
     /// When it was made, when that is known.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<sandboxer_types::schema::Moment>"))]
     pub created_at: Option<Timestamp>,
 }
 
@@ -56,6 +58,8 @@ pub trait List: Send + Sync {
 
 /// How a sandbox is, looked at just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = sandboxer_types::schema::words))]
 #[serde(rename_all = "snake_case")]
 pub enum ObservedState {
     /// It runs.
@@ -74,6 +78,7 @@ pub enum ObservedState {
 
 /// The answer to `status`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusReport {
     /// How it is.
     pub state: ObservedState,
@@ -154,6 +159,8 @@ pub trait Fork: Send + Sync {
 
 /// How to open a byte stream to a sandbox's agent.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = sandboxer_types::schema::exclusive))]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Connection {
     /// The standard streams of this command, which is run here.

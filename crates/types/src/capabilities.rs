@@ -55,6 +55,21 @@ impl IsolationLevel {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for IsolationLevel {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "IsolationLevel".into()
+    }
+
+    fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "How strongly a sandbox is kept apart from its host, weakest first, or a level of the author's own.",
+            "type": "string",
+            "anyOf": [{"enum": Self::RANKED}, {"pattern": "^x-", "minLength": 3}],
+        })
+    }
+}
+
 impl FromStr for IsolationLevel {
     type Err = UnknownWord;
 
@@ -105,6 +120,7 @@ macro_rules! word_enum {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = crate::schema::words))]
         pub enum $name {
             $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
         }
@@ -216,17 +232,21 @@ word_enum!(
 
 /// What the extension's snapshots really keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotCapability {
     /// The kinds it can make.
+    #[cfg_attr(feature = "schema", schemars(extend("minItems" = 1, "uniqueItems" = true)))]
     pub kinds: Vec<SnapshotKind>,
 }
 
 /// The `capabilities` of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Capabilities {
     /// The isolation its sandboxes have, at least one.
+    #[cfg_attr(feature = "schema", schemars(extend("minItems" = 1, "uniqueItems" = true)))]
     pub isolation_levels: Vec<IsolationLevel>,
     /// How it is paid for.
     pub pricing_model: PricingModel,

@@ -29,6 +29,7 @@ word_enum!(
 
 /// One condition and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Condition {
     /// Which.
     pub kind: ConditionKind,

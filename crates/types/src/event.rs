@@ -33,10 +33,12 @@ word_enum!(
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Its place in the log, ascending.
     pub sequence: i64,
     /// When it was written.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub at: Timestamp,
     /// Which sandbox it is about.
     pub sandbox_id: SandboxId,

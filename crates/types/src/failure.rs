@@ -143,6 +143,7 @@ impl ErrorKind {
 
 /// One member of the request that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldFault {
     /// Where: `repo`, or `inputs.repo`.
     pub field: String,
@@ -152,6 +153,7 @@ pub struct FieldFault {
 
 /// A fault with everything needed to decide what follows. Build one with [`Failure::new`] and the `with_` methods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// What kind of thing went wrong.
     pub kind: ErrorKind,

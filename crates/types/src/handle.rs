@@ -10,6 +10,25 @@ use serde_json::Value;
 #[serde(transparent)]
 pub struct Handle(Object);
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Handle {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Handle".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let (sandbox_id, host) = (generator.subschema_for::<SandboxId>(), generator.subschema_for::<HostId>());
+        schemars::json_schema!({
+            "description": "An extension's own record of what it made: its own but for `sandbox_id` and `host`, which \
+                repeat the request's; at most 64 KiB as JSON, kept value for value and handed back on every later call. \
+                Holds no secrets.",
+            "type": "object",
+            "properties": {"sandbox_id": sandbox_id, "host": host},
+            "required": ["sandbox_id", "host"],
+        })
+    }
+}
+
 /// The handle breaks the contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandleFault {

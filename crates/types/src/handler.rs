@@ -67,6 +67,42 @@ impl Handler {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Handler {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Handler".into()
+    }
+
+    /// Letters that are not ASCII are not told from other characters: no pattern does so in every language.
+    fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let word = r"[^\x00-/:-@\[-\^`{-\x7f]";
+        let identifier = format!(r"[^\x00-@\[-\^`{{-\x7f]{word}*");
+        let class = format!(r"{identifier}(\.{identifier})*:{identifier}");
+        // A part of a path: what a shell reads as one word, not beginning with `-`, and neither `.` nor `..`.
+        let plain = r"[^\x00-\*,/:-?\[-\^`{-\x7f]";
+        let part =
+            format!(r"([^\x00-\*,-/:-?\[-\^`{{-\x7f]{plain}*|\.[^\x00-\*,./:-?\[-\^`{{-\x7f]{plain}*|\.\.{plain}+)");
+        schemars::json_schema!({
+            "description": "What runs the extension.",
+            "type": "string",
+            "examples": ["builtin:local", "exec:./my-backend", "python:my_backend:MyBackend"],
+            "anyOf": [
+                {"pattern": "^builtin:[a-z0-9][a-z0-9-]{0,59}$", "description": "`builtin:<name>`: compiled in."},
+                {
+                    "pattern": format!(r"^exec:(\./)?{part}(/{part})*$"),
+                    "description": "`exec:<path>`: a program, by its path relative to the manifest.",
+                },
+                {"pattern": format!("^python:{class}$"), "description": "`python:<module>:<Class>`."},
+                {
+                    "pattern": format!("^{class}$"),
+                    "not": {"pattern": "^(builtin|exec|python):"},
+                    "description": "`<module>:<Class>`: a built-in's alias, or else Python.",
+                },
+            ],
+        })
+    }
+}
+
 fn builtin(name: &str) -> Result<Handler, &'static str> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !name.is_empty() && name.len() <= 60 && !name.starts_with('-') && name.bytes().all(plain) {

@@ -46,9 +46,10 @@ fn is_label(text: &str, longest: usize) -> bool {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr, $rule:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr, $rule:literal, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("pattern" = $pattern)))]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -100,28 +101,32 @@ text_id!(
     SandboxId,
     "sandbox id",
     |text| is_label(text, 40),
-    "1 to 40 of a-z, 0-9 and `-`, beginning and ending with a letter or digit"
+    "1 to 40 of a-z, 0-9 and `-`, beginning and ending with a letter or digit",
+    "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 );
 text_id!(
     /// A caller's nickname for a sandbox, unique among the live ones.
     SandboxName,
     "sandbox name",
     |text| is_label(text, 63),
-    "1 to 63 of a-z, 0-9 and `-`, beginning and ending with a letter or digit"
+    "1 to 63 of a-z, 0-9 and `-`, beginning and ending with a letter or digit",
+    "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 );
 text_id!(
     /// `ext.<name>`: an extension of the catalog.
     ExtensionId,
     "extension id",
     |text| text.strip_prefix("ext.").is_some_and(|name| is_label(name, 60)),
-    "`ext.` and then 1 to 60 of a-z, 0-9 and `-`"
+    "`ext.` and then 1 to 60 of a-z, 0-9 and `-`",
+    r"^ext\.[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?$"
 );
 text_id!(
     /// `profile.<slug>`: a profile of the catalog.
     ProfileId,
     "profile id",
     |text| text.strip_prefix("profile.").is_some_and(|name| is_label(name, 60)),
-    "`profile.` and then 1 to 60 of a-z, 0-9 and `-`"
+    "`profile.` and then 1 to 60 of a-z, 0-9 and `-`",
+    r"^profile\.[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?$"
 );
 text_id!(
     /// The machine a sandbox is placed on; `localhost` is this one.
@@ -132,21 +137,24 @@ text_id!(
             && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
     },
-    "1 to 253 letters, digits, `-`, `.` and `_`, beginning with a letter or digit"
+    "1 to 253 letters, digits, `-`, `.` and `_`, beginning with a letter or digit",
+    "^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$"
 );
 text_id!(
     /// Who a sandbox is for: a person, a CI job, an agent. Travels with every create.
     ConsumerName,
     "consumer",
     |text| !text.is_empty() && text.len() <= 128 && !text.starts_with('-') && text.chars().all(|c| !c.is_control()),
-    "1 to 128 bytes without control characters, not beginning with `-`"
+    "1 to 128 bytes without control characters, not beginning with `-`",
+    r"^[^\x00-\x1f\x7f-\x9f-][^\x00-\x1f\x7f-\x9f]{0,127}$"
 );
 text_id!(
     /// Which state directory made a thing: `own` and a ULID in lower case. Everything a backend creates bears it.
     OwnerId,
     "owner id",
     |text| text.strip_prefix("own").is_some_and(|rest| is_label(rest, 37)),
-    "`own` and then 1 to 37 of a-z, 0-9 and `-`"
+    "`own` and then 1 to 37 of a-z, 0-9 and `-`",
+    "^own[a-z0-9]([a-z0-9-]{0,35}[a-z0-9])?$"
 );
 
 impl SandboxId {

@@ -17,6 +17,8 @@ mod profile;
 mod reachability;
 mod report;
 mod request;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod size;
 mod snapshot;
 pub mod source;

@@ -22,6 +22,7 @@ word_enum!(
 
 /// A secret an extension wants, and the verbs it is handed to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SecretDeclaration {
     /// Whether a call without it is refused.
@@ -29,31 +30,38 @@ pub struct SecretDeclaration {
     pub required: bool,
     /// The verbs it is handed to; all when empty.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::AnyVerb>"))]
     pub verbs: Vec<String>,
 }
 
 /// How long each of the three calls may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
     /// For `provision`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Span>"))]
     pub provision: Option<TimeSpan>,
     /// For `wait_ready`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Span>"))]
     pub wait_ready: Option<TimeSpan>,
     /// For `teardown`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Span>"))]
     pub teardown: Option<TimeSpan>,
 }
 
 /// What an extension is, as its manifest says it. [`crate::source`] reads it from YAML.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// `ext.<name>`, as the file is called.
     pub id: ExtensionId,
     /// What people call it.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Line"))]
     pub title: String,
     /// What runs it: see [`Handler`].
     pub handler: Handler,
@@ -64,24 +72,30 @@ pub struct Manifest {
     pub config: Object,
     /// Its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Line>"))]
     pub version: Option<String>,
     /// Whether one process serves many requests.
     #[serde(default)]
     pub lifecycle: Lifecycle,
     /// How many calls it takes at once; 1 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1024)))]
     pub concurrency: Option<u32>,
     /// JSON Schema (2020-12) of `config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::AnySchema>"))]
     pub config_schema: Option<Value>,
     /// JSON Schema (2020-12) of its inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::AnySchema>"))]
     pub inputs_schema: Option<Value>,
     /// JSON Schema (2020-12) of a profile's `options`, which a caller can never set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::AnySchema>"))]
     pub options_schema: Option<Value>,
     /// The secrets it wants.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = {"pattern": crate::schema::NAME})))]
     pub secrets: BTreeMap<String, SecretDeclaration>,
     /// How long its calls may take.
     #[serde(default)]
@@ -99,27 +113,33 @@ pub struct Manifest {
 
 /// Environment variables that an extension's process is given beside `PATH`, `HOME` and `TMPDIR`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["pass"])))]
 #[serde(deny_unknown_fields)]
 pub struct PassedEnvironment {
     /// Their names.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Variable>"))]
     pub pass: Vec<String>,
 }
 
 /// The virtual environment a Python extension asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PythonEnvironment {
     /// The interpreter to make it with.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Line>"))]
     pub interpreter: Option<String>,
     /// What to install into it.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Text>"))]
     pub requirements: Vec<String>,
 }
 
 /// Inputs that must validate against the extension's own schema.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["inputs"])))]
 #[serde(deny_unknown_fields)]
 pub struct Example {
     /// The inputs.

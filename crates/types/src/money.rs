@@ -9,8 +9,10 @@ use std::str::FromStr;
 
 /// An amount in a currency, by its ISO 4217 code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Money {
     /// How much, as a decimal text on the wire.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::DecimalText"))]
     pub amount: Decimal,
     /// Of what, such as `USD`.
     pub currency: String,
@@ -39,24 +41,30 @@ word_enum!(
 /// What an extension thinks a sandbox of a profile would cost. What is not known is absent, never guessed. Amounts are
 /// decimal texts on the wire, all in one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeterQuote {
     /// For how long the quote holds.
     pub duration: TimeSpan,
     /// The currency, by its ISO 4217 code.
     pub currency: String,
     /// What it will most likely cost.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::DecimalText"))]
     pub expected: Decimal,
     /// What it will cost at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::DecimalText>"))]
     pub low: Option<Decimal>,
     /// What it will cost at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::DecimalText>"))]
     pub high: Option<Decimal>,
     /// An hour of it while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::DecimalText>"))]
     pub running_per_hour: Option<Decimal>,
     /// An hour of it while it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::DecimalText>"))]
     pub paused_per_hour: Option<Decimal>,
     /// What is billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,10 +91,12 @@ pub struct MeterQuote {
 
 /// One row of an extension's price list: what a unit of one meter costs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeterPrice {
     /// The meter, such as `vcpu_s` or `mem_gib_s`.
     pub meter: String,
     /// What a unit of it costs.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::DecimalText"))]
     pub amount: Decimal,
     /// The currency, by its ISO 4217 code.
     pub currency: String,

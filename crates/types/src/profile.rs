@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 /// What a caller may set, and what holds when nothing is set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProfileInputs {
     /// What holds when the caller says nothing.
@@ -17,16 +18,20 @@ pub struct ProfileInputs {
     pub defaults: Object,
     /// What a caller may set; all that the extension's schema has when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<crate::schema::Line>>"))]
     pub allow: Option<Vec<String>>,
 }
 
 /// How long its sandboxes live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TtlPolicy {
     /// When the caller says nothing.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Span"))]
     pub default: TimeSpan,
     /// At most, extensions included.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Span"))]
     pub max: TimeSpan,
 }
 
@@ -38,19 +43,24 @@ impl Default for TtlPolicy {
 
 /// The most a sandbox may use; what is absent is not limited.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
     /// Processors, in whole numbers and fractions: `1.5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0)))]
     pub cpus: Option<f64>,
     /// Memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Size>"))]
     pub memory: Option<ByteSize>,
     /// Processes and threads of its commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 4_194_304)))]
     pub pids: Option<u64>,
     /// Disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Size>"))]
     pub disk: Option<ByteSize>,
 }
 
@@ -115,6 +125,36 @@ impl<'de> Deserialize<'de> for Network {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Network {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Network".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let destinations = generator.subschema_for::<crate::schema::Destination>();
+        schemars::json_schema!({
+            "description": "What a sandbox may reach.",
+            "anyOf": [
+                {"const": "none", "description": "Nothing, not even the host."},
+                {"const": "host", "description": "Whatever the host can reach."},
+                {
+                    "type": "object",
+                    "description": "These destinations only.",
+                    "properties": {
+                        "allow": {
+                            "type": "array", "items": destinations, "minItems": 1, "uniqueItems": true,
+                            "description": "Host names, addresses and networks, each with or without a port.",
+                        },
+                    },
+                    "required": ["allow"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
 word_enum!(
     /// How a folder of the host appears inside.
     ExposeMode, "mode" {
@@ -127,9 +167,11 @@ word_enum!(
 
 /// A folder of the host that can be seen inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Expose {
     /// Which; `~` is the home of who runs sandboxer.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::HomeFolder"))]
     pub path: String,
     /// How.
     pub mode: ExposeMode,
@@ -137,43 +179,55 @@ pub struct Expose {
 
 /// A secret, by reference: the value is given at create and never stored in clear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SecretReference {
     /// Its name.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Name"))]
     pub name: String,
     /// The variable that holds it inside.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Variable"))]
     pub env: String,
 }
 
 /// A folder kept from one sandbox to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
     /// Its name.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Name"))]
     pub name: String,
     /// Where it appears inside.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Folder"))]
     pub path: String,
     /// With whom it is shared.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Name"))]
     pub share: String,
 }
 
 /// What a sandbox of a name is. Only `id` and one of `extension` and `candidates` are required.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// `profile.<slug>`, as the file is called.
     pub id: ProfileId,
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Line>"))]
     pub title: Option<String>,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Text>"))]
     pub description: Option<String>,
     /// Who makes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "ExtensionId"))]
     pub extension: Option<ExtensionId>,
     /// Who may make it, when routing chooses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(extend("minItems" = 1, "uniqueItems" = true)))]
     pub candidates: Vec<ExtensionId>,
     /// The least isolation it accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,21 +252,27 @@ pub struct Profile {
     pub caches: Vec<Cache>,
     /// Environment of its commands.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, crate::schema::Text>"))]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = {"pattern": crate::schema::VARIABLE})))]
     pub env: BTreeMap<String, String>,
     /// Secrets its commands see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretReference>,
     /// Where its commands run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Folder>"))]
     pub workdir: Option<String>,
     /// Settings of the extension that a caller cannot touch.
     #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub options: Object,
     /// Commands run once, before it is ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Command>"))]
     pub setup: Vec<Vec<String>>,
     /// Labels its sandboxes bear.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, crate::schema::LabelValue>"))]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = crate::schema::label_keys())))]
     pub labels: BTreeMap<String, String>,
 }
 

@@ -7,30 +7,38 @@ use serde_json::Value;
 
 /// What `wait_ready` returned; shown as `SandboxStatus.reachability`. Members it does not know pass through.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reachability {
     /// `[user@]host[:port]` or `ssh://…`, never beginning with `-`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[^\s-]\S*$")))]
     pub ssh: Option<String>,
     /// The workspace's path, there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub remote_dir: Option<String>,
     /// The machine it was placed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostId>,
     /// The compose project, for a compose stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub compose_project: Option<String>,
     /// A socket on which our agent already listens: `unix:/path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^unix:/")))]
     pub agent: Option<String>,
     /// Words to put before a command so that it enters the sandbox from the ssh host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Words>"))]
     pub enter: Option<Vec<String>>,
     /// Words of a command that removes the sandbox from the ssh host, without us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Words>"))]
     pub expire: Option<Vec<String>>,
     /// Where a service of the sandbox is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^\S+$")))]
     pub url: Option<String>,
     /// Where its ports are, as the extension puts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

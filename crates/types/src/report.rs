@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `teardown`. A record leaves `ls` only when `complete` is true.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CleanupReport {
     /// What was removed just now.
     #[serde(default)]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 /// A request for one sandbox.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SandboxCreateRequest {
     /// What it should be.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 /// A number of bytes, written `512`, `64KiB`, `4GiB`, `10 MB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "crate::schema::Size"))]
 #[serde(try_from = "String", into = "String")]
 pub struct ByteSize(u64);
 

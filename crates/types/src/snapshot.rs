@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an extension kept of a sandbox. Outlives its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Snapshot {
     /// The id that the host chose for it.
     pub snapshot_id: String,

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 /// A process of this machine whose end is also the sandbox's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tether {
     /// Its process id.
     pub pid: u32,
@@ -19,6 +20,7 @@ pub struct Tether {
 
 /// A sandbox as `ls`, `show` and every API describe it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SandboxStatus {
     /// Its id.
     pub sandbox_id: SandboxId,
@@ -45,14 +47,18 @@ pub struct SandboxStatus {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// When it was asked for.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub created_at: Timestamp,
     /// When it became ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
     pub ready_at: Option<Timestamp>,
     /// When its lease runs out.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub expires_at: Timestamp,
     /// When its record was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
     pub closed_at: Option<Timestamp>,
     /// How to reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// A length of time of whole milliseconds, written `90s`, `15m`, `1h30m`, `2d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "crate::schema::AnySpan"))]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeSpan(Duration);
 

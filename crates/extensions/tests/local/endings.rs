@@ -4,7 +4,7 @@ use crate::lifecycle::state;
 use crate::support::{Lab, Sandbox, ended, request, trial};
 use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal};
-use sandboxer_sdk::{ObservedState, SandboxExtension};
+use sandboxer_sdk::ObservedState;
 use sandboxer_types::{ErrorKind, Residue, Tether, TimeSpan};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

@@ -3,7 +3,6 @@
 use crate::hostile;
 use crate::support::{Lab, request_with, trial};
 use libtest_mimic::Trial;
-use sandboxer_sdk::SandboxExtension;
 use std::collections::BTreeMap;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};

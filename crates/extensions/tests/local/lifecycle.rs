@@ -3,7 +3,7 @@
 use crate::support::{Lab, Sandbox, removal, request, request_with, trial};
 use libtest_mimic::Trial;
 use sandboxer_extensions::local::FindingStatus;
-use sandboxer_sdk::{ObservedState, Recovered, SandboxExtension};
+use sandboxer_sdk::{ObservedState, Recovered};
 use sandboxer_types::{ErrorKind, HostId, Residue};
 use std::path::Path;
 

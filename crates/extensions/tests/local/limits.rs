@@ -2,7 +2,6 @@
 
 use crate::support::{Lab, request_with, trial};
 use libtest_mimic::Trial;
-use sandboxer_sdk::SandboxExtension;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![

@@ -2,7 +2,7 @@
 
 use crate::support::{Lab, Sandbox, removal, request, trial};
 use libtest_mimic::Trial;
-use sandboxer_sdk::{Provision, SandboxExtension};
+use sandboxer_sdk::Provision;
 use sandboxer_types::{ErrorKind, Residue};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

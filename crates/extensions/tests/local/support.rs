@@ -1,13 +1,16 @@
 //! What the tests have in common.
 
+use crate::tiers;
 use libtest_mimic::Trial;
 use sandboxer_extensions::local::{LocalExtension, LocalSettings};
 use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, Session, SessionOptions, UnixSocket};
+use sandboxer_sdk::host::{HostLimits, HostedExtension};
 use sandboxer_sdk::{Call, Clock, Provision, SandboxExtension, SystemClock, Teardown, TeardownReason};
 use sandboxer_types::{CleanupReport, Handle, HostId, Object, OwnerId, Profile, SandboxId, TimeSpan};
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A test of an asynchronous function.
@@ -22,9 +25,19 @@ pub(crate) fn trial<F: Future<Output = ()> + Send + 'static>(name: &str, test: f
 /// A state directory of a test's own, and the extension on it.
 pub(crate) struct Lab {
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) extension: LocalExtension,
+    pub(crate) extension: Arc<dyn SandboxExtension>,
     pub(crate) owner: OwnerId,
     pub(crate) root: PathBuf,
+}
+
+/// The extension as it is, or as it is when it is spoken to through the codec: nothing may differ.
+fn extension(settings: LocalSettings) -> Arc<dyn SandboxExtension> {
+    let local = Arc::new(LocalExtension::new(settings));
+    if !tiers::is_through_the_codec() {
+        return local;
+    }
+    let id = "ext.local".parse().expect("valid");
+    Arc::new(HostedExtension::in_process(id, local, HostLimits::default(), None))
 }
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -41,7 +54,7 @@ impl Lab {
         let executable = PathBuf::from("/proc/self/exe");
         let root = root(folder.path());
         let settings = LocalSettings { root: root.clone(), executable, owner: owner.clone() };
-        Self { folder, extension: LocalExtension::new(settings), owner, root }
+        Self { folder, extension: extension(settings), owner, root }
     }
 
     pub(crate) fn call(&self, id: &SandboxId) -> Call {
@@ -64,9 +77,9 @@ impl Lab {
     }
 
     /// The same sandboxes, made by another program.
-    pub(crate) fn with_executable(&self, executable: &Path) -> LocalExtension {
+    pub(crate) fn with_executable(&self, executable: &Path) -> Arc<dyn SandboxExtension> {
         let (root, owner) = (self.root.clone(), self.owner.clone());
-        LocalExtension::new(LocalSettings { root, executable: executable.to_owned(), owner })
+        extension(LocalSettings { root, executable: executable.to_owned(), owner })
     }
 
     /// Nothing is left in the folder of all sandboxes.

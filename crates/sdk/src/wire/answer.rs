@@ -46,7 +46,9 @@ answers! {
     /// What units cost.
     Priced { prices: Vec<MeterPrice>, }
     /// When it will end.
-    Expiring { expires_at: Timestamp, }
+    Expiring {
+        #[cfg_attr(feature = "schema", schemars(with = "sandboxer_types::schema::Moment"))] expires_at: Timestamp,
+    }
     /// What was kept.
     Snapshotted { snapshot: Snapshot, }
     /// Some of what was kept.

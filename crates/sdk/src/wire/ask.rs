@@ -142,7 +142,8 @@ asks! {
     AskValidate: Validate -> Validated { host: HostId, profile: Profile, inputs: Object, }
     /// `provision`.
     AskProvision: Provision -> Made {
-        host: HostId, profile: Profile, inputs: Object, ttl_ms: u64, expires_at: Timestamp,
+        host: HostId, profile: Profile, inputs: Object, ttl_ms: u64,
+        #[cfg_attr(feature = "schema", schemars(with = "sandboxer_types::schema::Moment"))] expires_at: Timestamp,
         #[serde(default, skip_serializing_if = "Option::is_none")] tether: Option<Tether>,
         #[serde(default)] draft: Option<Object>,
     }
@@ -170,13 +171,15 @@ asks! {
     AskSnapshot: Snapshot -> Snapshotted { handle: Handle, snapshot_id: String, kind: SnapshotKind, }
     /// `restore`.
     AskRestore: Restore -> Made {
-        snapshot_id: String, host: HostId, profile: Profile, inputs: Object, ttl_ms: u64, expires_at: Timestamp,
+        snapshot_id: String, host: HostId, profile: Profile, inputs: Object, ttl_ms: u64,
+        #[cfg_attr(feature = "schema", schemars(with = "sandboxer_types::schema::Moment"))] expires_at: Timestamp,
         #[serde(default, skip_serializing_if = "Option::is_none")] tether: Option<Tether>,
         #[serde(default)] draft: Option<Object>,
     }
     /// `fork`.
     AskFork: Fork -> Made {
-        source: Handle, host: HostId, profile: Profile, inputs: Object, ttl_ms: u64, expires_at: Timestamp,
+        source: Handle, host: HostId, profile: Profile, inputs: Object, ttl_ms: u64,
+        #[cfg_attr(feature = "schema", schemars(with = "sandboxer_types::schema::Moment"))] expires_at: Timestamp,
         #[serde(default, skip_serializing_if = "Option::is_none")] tether: Option<Tether>,
         #[serde(default)] draft: Option<Object>,
     }

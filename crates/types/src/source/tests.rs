@@ -1,5 +1,7 @@
 //! Whole files in, values or printed faults out.
 
+mod schema;
+
 use super::{Fault, LARGEST_FILE, Part, Remark, decode, fault_at, parse_manifest, parse_profile};
 use crate::{ByteSize, Handler, Lifecycle, Manifest, Network, Profile, TimeSpan};
 use proptest::prelude::*;
