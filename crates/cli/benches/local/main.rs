@@ -13,27 +13,33 @@ mod agent;
 mod commands;
 mod docker;
 mod engine;
+mod extensions;
 mod history;
 mod memory;
 mod peers;
 mod sample;
 
 use sample::Table;
+use std::process::ExitCode;
 
 /// What is measured by itself, and the name that chooses it.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("peers", peers::measure),
     ("docker", docker::measure),
     ("commands", commands::measure),
     ("agent", agent::measure),
     ("engine", engine::measure),
+    ("extensions", extensions::measure),
     ("memory", memory::measure),
     ("history", history::measure),
 ];
 
-fn main() {
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(extensions::ARGUMENT) {
+        return sandboxer_sdk::serve(sandboxer_sdk::testing::FolderExtension);
+    }
     let chosen: Vec<String> = std::env::args().skip(1).collect();
     let mut table = Table::default();
     for (name, measure) in PARTS {
@@ -42,4 +48,5 @@ fn main() {
         }
     }
     println!("{table}");
+    ExitCode::SUCCESS
 }

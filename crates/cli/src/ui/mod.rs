@@ -9,6 +9,7 @@ pub(crate) mod text;
 pub(crate) use progress::ProgressLine;
 
 use crate::error::CommandError;
+use crate::ui::text::{harmless, harmless_lines};
 use sandboxer_types::Failure;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -108,16 +109,16 @@ impl Output {
 
 /// An error as a person reads it: what, why, and what to do next.
 fn failure_text(failure: &Failure, suffix: &str) -> String {
-    let mut text = format!("error: {}{suffix}\n", failure.message);
+    let mut text = format!("error: {}{suffix}\n", harmless(&failure.message));
     for field in &failure.fields {
-        text.push_str(&format!("  {}: {}\n", field.field, field.message));
+        text.push_str(&format!("  {}: {}\n", harmless(&field.field), harmless(&field.message)));
     }
     // Some libraries repeat the message in the cause; once is enough.
     for cause in failure.causes.iter().filter(|cause| !cause.contains(&failure.message)) {
-        text.push_str(&format!("caused by: {cause}\n"));
+        text.push_str(&format!("caused by: {}\n", harmless_lines(cause)));
     }
     if let Some(hint) = &failure.hint {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&format!("hint: {}\n", harmless_lines(hint)));
     }
     text
 }

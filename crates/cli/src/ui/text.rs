@@ -25,3 +25,8 @@ pub(crate) fn conditions(status: &SandboxStatus) -> String {
 pub(crate) fn harmless(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() && c != '\t' { c.escape_debug().collect() } else { vec![c] }).collect()
 }
+
+/// The same for text of several lines, such as a traceback: the later ones are set in.
+pub(crate) fn harmless_lines(text: &str) -> String {
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n  ")
+}

@@ -126,7 +126,7 @@ fn readiness(end: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 /// killed knows what it had started.
 fn note_itself(command: &mut Command, groups: Arc<OwnedFd>) {
     let note = move || {
-        let mut digits = [0; 12];
+        let mut digits = [0; 13];
         let line = decimal_line(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs(), &mut digits);
         match rustix::io::write(groups.as_fd(), line) {
             Ok(length) if length == line.len() => Ok(()),
@@ -142,8 +142,9 @@ fn note_itself(command: &mut Command, groups: Arc<OwnedFd>) {
     }
 }
 
-/// The number in decimal and the end of a line, without an allocation.
-fn decimal_line(mut number: u32, digits: &mut [u8; 12]) -> &[u8] {
+/// The number in decimal on a line of its own, without an allocation. An end of a line stands before it, too: what another
+/// write has left half done must not become a part of it.
+fn decimal_line(mut number: u32, digits: &mut [u8; 13]) -> &[u8] {
     let mut start = digits.len() - 1;
     digits[start] = b'\n';
     loop {
@@ -151,6 +152,8 @@ fn decimal_line(mut number: u32, digits: &mut [u8; 12]) -> &[u8] {
         digits[start] = b'0' + (number % 10) as u8;
         number /= 10;
         if number == 0 {
+            start -= 1;
+            digits[start] = b'\n';
             return &digits[start..];
         }
     }
@@ -185,7 +188,7 @@ mod tests {
     #[test]
     fn numbers_are_written_without_an_allocation() {
         for number in [0, 7, 10, 4_194_304, u32::MAX] {
-            assert_eq!(decimal_line(number, &mut [0; 12]), format!("{number}\n").as_bytes());
+            assert_eq!(decimal_line(number, &mut [0; 13]), format!("\n{number}\n").as_bytes());
         }
     }
 }
