@@ -57,17 +57,20 @@ fn kinds(folder: &Path) -> Vec<Kind> {
     symlink(python.join("launcher.py"), package.join("__main__.py")).unwrap();
     let mut cache = OsString::from("pycache_prefix=");
     cache.push(folder.join("bytecode"));
-    let interpreter = ["python3".into(), "-X".into(), "utf8".into(), "-X".into(), cache, package.into_os_string()];
+    let interpreter = [interpreter(), "-X".into(), "utf8".into(), "-X".into(), cache, package.into_os_string()];
     let class = ["measured:Measured".into(), "--folder".into(), folder.as_os_str().to_owned()];
     vec![
         Kind { name: "Rust", argv: vec![this, ARGUMENT.into()], lifecycle: Lifecycle::Persistent },
-        Kind {
-            name: "Python",
-            argv: interpreter.into_iter().chain(class).collect(),
-            lifecycle: Lifecycle::Persistent,
-        },
+        Kind { name: "Python", argv: interpreter.into_iter().chain(class).collect(), lifecycle: Lifecycle::Persistent },
         Kind { name: "shell", argv: vec![script.into_os_string()], lifecycle: Lifecycle::Oneshot },
     ]
+}
+
+/// The interpreter itself: what the search path has first may be a script that looks for it, and takes longer than it.
+fn interpreter() -> OsString {
+    let output =
+        std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().into()
 }
 
 impl Kind {
