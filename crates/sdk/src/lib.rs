@@ -27,6 +27,11 @@
 //! }
 //! ```
 
+/// The author's guide, whose examples in Rust are tested here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/extension-sdk.md")]
+pub struct Guide;
+
 mod call;
 mod clock;
 mod extension;

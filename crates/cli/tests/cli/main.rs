@@ -11,3 +11,4 @@ mod root;
 mod state;
 mod support;
 mod user;
+mod virtual_environments;

@@ -1,10 +1,11 @@
 //! Processes: how many, how long, in what surroundings, and how they end.
 
 use crate::support::{House, call, limits, provision, teardown};
+use async_trait::async_trait;
 use sandboxer_sdk::host::{HostLimits, HostedExtension};
 use sandboxer_sdk::testing::FolderExtension;
-use sandboxer_sdk::{List, ObservedState, Recovered, SandboxExtension};
-use sandboxer_types::{ErrorKind, HostId, Lifecycle, Residue};
+use sandboxer_sdk::{CallSink, List, LogLevel, ObservedState, Progress, Recovered, SandboxExtension};
+use sandboxer_types::{ErrorKind, Failure, HostId, Lifecycle, Object, Residue};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,6 +145,65 @@ async fn each_process_notes_its_group_before_it_is_the_program() {
     let seen = house.text("seen");
     assert_eq!(seen.lines().last(), Some(house.text("pid").trim()), "{seen}");
     assert_eq!(seen.lines().filter(|line| !line.is_empty()).count(), 2, "one of each attempt: {seen}");
+}
+
+/// Keeps a draft only when it is told to.
+struct Slow {
+    asked: tokio::sync::Notify,
+    allowed: tokio::sync::Notify,
+}
+
+#[async_trait]
+impl CallSink for Slow {
+    fn progress(&self, _progress: Progress) {}
+    fn log(&self, _level: LogLevel, _line: String) {}
+    async fn checkpoint(&self, _draft: Object) -> Result<(), Failure> {
+        self.asked.notify_one();
+        self.allowed.notified().await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_read_before_a_draft_is_kept() {
+    let house = House::python("say(dict(method='checkpoint', params=dict(call=call, draft=dict(vm='i-7'))))\nmade()");
+    let extension = house.persistent();
+    let (mut call, _) = call();
+    let slow = Arc::new(Slow { asked: tokio::sync::Notify::new(), allowed: tokio::sync::Notify::new() });
+    call.sink = slow.clone();
+    let request = provision();
+    let mut provision = std::pin::pin!(extension.provision(&call, &request));
+    tokio::select! {
+        made = &mut provision => unreachable!("the draft is not kept yet: {made:?}"),
+        () = slow.asked.notified() => {}
+    }
+    // The answer lies in the pipe by now, or will soon; either way it is not read.
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut provision).await;
+    assert!(early.is_err(), "the draft is not kept yet: {early:?}");
+    slow.allowed.notify_one();
+    provision.await.expect("made");
+    extension.stop().await;
+}
+
+#[tokio::test]
+async fn a_draft_that_cannot_be_kept_ends_the_call() {
+    struct Full;
+    #[async_trait]
+    impl CallSink for Full {
+        fn progress(&self, _progress: Progress) {}
+        fn log(&self, _level: LogLevel, _line: String) {}
+        async fn checkpoint(&self, _draft: Object) -> Result<(), Failure> {
+            Err(Failure::new(ErrorKind::Exhausted, "the disk is full").with_residue(Residue::None))
+        }
+    }
+    let house =
+        House::python("say(dict(method='checkpoint', params=dict(call=call, draft=dict(vm='i-7'))))\ntime.sleep(1000)");
+    let extension = house.persistent();
+    let (mut call, _) = call();
+    call.sink = Arc::new(Full);
+    let failure = extension.provision(&call, &provision()).await.expect_err("it was not kept");
+    assert_eq!((failure.message.as_str(), failure.residue), ("the disk is full", Residue::Unknown));
+    assert_eq!(house.processes(), Vec::<std::path::PathBuf>::new());
 }
 
 #[tokio::test]
