@@ -73,7 +73,9 @@ fn remark_of(miss: &Miss) -> Remark {
         Miss::Unknown { nearest: Some(nearest), .. } => remark.meant(nearest),
         Miss::Unknown { nearest: None, .. } => remark.hint("`sandboxer ext ls` lists what there is"),
         Miss::Broken { id, .. } => remark.hint(format!("`sandboxer ext check {id}` says what is wrong with it")),
-        Miss::Untrusted { .. } => remark.hint("`sandboxer trust .` shows what this directory would be allowed"),
+        Miss::Untrusted { .. } => {
+            remark.hint("`sandboxer trust .` shows what this directory would be allowed, and allows it")
+        }
     }
 }
 

@@ -125,10 +125,14 @@ impl From<Miss> for Failure {
             }
             Miss::Broken { kind, id, faults, .. } => {
                 let mut failure = failure(ErrorKind::InvalidInput);
+                let hint = match faults.as_slice() {
+                    [Fault { hint: Some(hint), .. }] => hint.clone(),
+                    _ => format!("`sandboxer {} check {id}` shows the lines", kind.command()),
+                };
                 failure.causes = faults.iter().map(Fault::headline).collect();
                 let faults = faults.iter().filter_map(|fault| serde_json::to_value(fault).ok()).collect();
                 failure.details.insert("faults".to_owned(), serde_json::Value::Array(faults));
-                failure.with_hint(format!("`sandboxer {} check {id}` shows the lines", kind.command()))
+                failure.with_hint(hint)
             }
             Miss::Untrusted { .. } => failure(ErrorKind::Precondition)
                 .with_hint("`sandboxer trust .` shows what this directory would be allowed, and allows it"),
