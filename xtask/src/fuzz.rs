@@ -13,8 +13,15 @@ use std::process::Command;
 use std::thread;
 
 /// The targets, each with the longest input that is tried.
-const TARGETS: [(&str, u32); 6] =
-    [("frames", 4096), ("multipart", 4096), ("signatures", 512), ("paths", 512), ("extents", 1024), ("gzip", 2048)];
+const TARGETS: [(&str, u32); 7] = [
+    ("frames", 4096),
+    ("multipart", 4096),
+    ("signatures", 512),
+    ("paths", 512),
+    ("extents", 1024),
+    ("gzip", 2048),
+    ("codec", 4096),
+];
 
 const INSTRUMENTATION: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
