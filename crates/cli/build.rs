@@ -1,10 +1,10 @@
 //! Lists the files of the Python package, which are compiled into the binary: `python/src` and `python/launcher.py`.
 
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{fs, io};
 
 fn main() -> io::Result<()> {
-    let python = Path::new(&env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("../../python");
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python");
     let package = python.join("src");
     let mut files = vec![("__main__.py".to_owned(), python.join("launcher.py"))];
     collect(&package, &package, &mut files)?;
@@ -13,7 +13,8 @@ fn main() -> io::Result<()> {
         .iter()
         .map(|(name, path)| Ok(format!("({name:?}, include_bytes!({:?})),\n", path.canonicalize()?)))
         .collect::<io::Result<_>>()?;
-    let output = Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("python_package.rs");
+    #[allow(clippy::disallowed_methods, reason = "cargo tells a build script so where to write")]
+    let output = Path::new(&std::env::var("OUT_DIR").map_err(io::Error::other)?).join("python_package.rs");
     fs::write(output, format!("&[{entries}]"))?;
     println!("cargo:rerun-if-changed={}", package.display());
     println!("cargo:rerun-if-changed={}", python.join("launcher.py").display());

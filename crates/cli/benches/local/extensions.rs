@@ -79,7 +79,7 @@ impl Kind {
             extension: "ext.measured".parse().unwrap(),
             argv: self.argv.clone(),
             folder: folder.to_owned(),
-            environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
+            environment: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
             lifecycle: self.lifecycle,
             concurrency: 1,
             verbs: [Verb::Status].into(),

@@ -95,7 +95,7 @@ impl Output {
 
     /// Shows progress on a terminal while something takes its time.
     pub(crate) fn progress(&self) -> ProgressLine {
-        ProgressLine::new(!self.quiet && !self.json && std::io::stderr().is_terminal())
+        ProgressLine::new(!self.quiet && !self.json && std::io::stderr().is_terminal(), self.quiet)
     }
 
     /// Says what went wrong, and returns the status for it: 125 where that of a command inside is passed through.

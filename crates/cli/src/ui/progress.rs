@@ -1,5 +1,6 @@
 //! One line on a terminal that says what is being waited for.
 
+use crate::ui::text::harmless;
 use indicatif::{ProgressBar, ProgressStyle};
 use sandboxer_broker::Observer;
 use sandboxer_sdk::{LogLevel, Progress};
@@ -10,10 +11,11 @@ use std::time::Duration;
 #[derive(Clone)]
 pub(crate) struct ProgressLine {
     bar: Option<ProgressBar>,
+    is_quiet: bool,
 }
 
 impl ProgressLine {
-    pub(super) fn new(shown: bool) -> Self {
+    pub(super) fn new(shown: bool, is_quiet: bool) -> Self {
         let bar = shown.then(|| {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
@@ -21,7 +23,7 @@ impl ProgressLine {
             }
             bar
         });
-        Self { bar }
+        Self { bar, is_quiet }
     }
 
     fn say(&self, text: String) {
@@ -41,12 +43,23 @@ impl ProgressLine {
 
 impl Observer for ProgressLine {
     fn progress(&self, progress: &Progress) {
-        self.say(format!("{}: {}", progress.phase, progress.message));
+        let counted = match (progress.current, progress.total) {
+            (Some(current), Some(total)) => format!(" ({current} of {total})"),
+            (Some(current), None) => format!(" ({current})"),
+            (None, _) => String::new(),
+        };
+        self.say(harmless(&format!("{}: {}{counted}", progress.phase, progress.message)));
     }
 
     fn log(&self, level: LogLevel, line: &str) {
-        if let (LogLevel::Warning, Some(bar)) = (level, &self.bar) {
-            bar.println(format!("warning: {line}"));
+        if level != LogLevel::Warning {
+            return;
+        }
+        let warning = format!("warning: {}", harmless(line));
+        match &self.bar {
+            Some(bar) => bar.println(warning),
+            None if self.is_quiet => {}
+            None => anstream::eprintln!("{warning}"),
         }
     }
 
