@@ -9,7 +9,7 @@ use sandboxer_broker::state::ProcessId;
 use sandboxer_broker::store::{SqliteStore, Store};
 use sandboxer_broker::{Broker, FileLocks, Parts, Patience, ProcessLock};
 use sandboxer_extensions::local::{LocalExtension, LocalSettings};
-use sandboxer_sdk::{Ids, SystemClock, SystemIds, SystemRunner};
+use sandboxer_sdk::{GroupList, Ids, SystemClock, SystemIds, SystemRunner};
 use sandboxer_types::Failure;
 use std::sync::Arc;
 
@@ -69,9 +69,11 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         executable: "/proc/self/exe".into(),
         owner: store.owner().clone(),
     });
-    let groups = lock.as_ref().map(|lock| lock.groups().map(|file| Arc::new(file.into()))).transpose();
+    let groups = lock.as_ref().map(ProcessLock::groups).transpose();
     let groups = groups.map_err(|error| local_fault("use the lock in the state directory", &error))?;
-    let hosting = Arc::new(Hosting::new(config, local, store.owner().clone(), process.0.clone(), groups));
+    let groups = groups.map(|file| GroupList::new(process.0.clone(), file.into()));
+    let runner = groups.clone().map(SystemRunner::listed).unwrap_or_default();
+    let hosting = Arc::new(Hosting::new(config, local, store.owner().clone(), groups));
     let parts = Parts {
         store: Arc::new(store),
         catalog: Arc::new(catalog),
@@ -81,7 +83,7 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         process,
         liveness: Arc::new(FileLocks::new(config.processes())),
         secrets: Arc::new(KeptSecrets::new(config.secrets())),
-        runner: Arc::new(SystemRunner),
+        runner: Arc::new(runner),
         patience: Patience::default(),
         home: home().ok(),
     };

@@ -128,7 +128,7 @@ impl Call {
             secrets: BTreeMap::new(),
             labels,
             config: Object::new(),
-            runner: Arc::new(SystemRunner),
+            runner: Arc::new(SystemRunner::default()),
             sink: Arc::new(Silent),
         }
     }

@@ -35,6 +35,7 @@ pub struct Guide;
 mod call;
 mod clock;
 mod extension;
+mod group_list;
 #[cfg(feature = "host")]
 pub mod host;
 mod process_group;
@@ -47,6 +48,7 @@ pub mod wire;
 pub use call::{Call, CallEnd, CallSink, LogLevel, Progress, Silent};
 pub use clock::{BootTime, Clock, Ids, SystemClock, SystemIds};
 pub use extension::{Intent, Provision, SandboxExtension, Teardown, TeardownReason};
+pub use group_list::GroupList;
 pub use process_group::{PROCESS_VARIABLE, ProcessGroup};
 pub use runner::{CommandLine, CommandOutput, CommandRunner, RunFault, SystemRunner};
 pub use serve::{serve, serve_over};

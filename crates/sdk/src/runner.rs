@@ -1,5 +1,6 @@
 //! Commands as lists of arguments, run through a trait so that tests can stand in for them.
 
+use crate::{GroupList, ProcessGroup};
 use async_trait::async_trait;
 use std::fmt;
 use std::process::Stdio;
@@ -122,8 +123,42 @@ pub trait CommandRunner: Send + Sync {
 }
 
 /// Runs commands as child processes of this one, in groups of their own so that a kill reaches their children.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemRunner;
+#[derive(Debug, Clone, Default)]
+pub struct SystemRunner {
+    groups: Groups,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Groups {
+    /// A group for each command.
+    #[default]
+    Own,
+    /// The same, noted where others find them when this process is gone.
+    Listed(GroupList),
+    /// This process's own, which somebody else ends as a whole.
+    Shared,
+}
+
+impl SystemRunner {
+    /// Notes the group of each command, so that none goes on when this process was killed.
+    pub fn listed(groups: GroupList) -> Self {
+        Self { groups: Groups::Listed(groups) }
+    }
+
+    /// Leaves commands in this process's own group, for programs whose group is ended as a whole. Of a command that is
+    /// late then only the process itself is killed at once.
+    pub fn in_this_group() -> Self {
+        Self { groups: Groups::Shared }
+    }
+
+    fn prepare(&self, command: &mut tokio::process::Command) {
+        match &self.groups {
+            Groups::Own => drop(command.process_group(0)),
+            Groups::Listed(groups) => groups.note(command.process_group(0).as_std_mut()),
+            Groups::Shared => {}
+        }
+    }
+}
 
 #[async_trait]
 impl CommandRunner for SystemRunner {
@@ -136,13 +171,16 @@ impl CommandRunner for SystemRunner {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
             .kill_on_drop(true);
+        self.prepare(&mut prepared);
         if let Some(directory) = &command.directory {
             prepared.current_dir(directory);
         }
         let child = prepared.spawn().map_err(|source| RunFault::Start { program: program.clone(), source })?;
-        let mut group = ProcessGroup::of(&child);
+        let mut group = Killed(match self.groups {
+            Groups::Own | Groups::Listed(_) => child.id().and_then(ProcessGroup::of),
+            Groups::Shared => None,
+        });
         let outcome = tokio::time::timeout(limit, converse(child, &command.stdin)).await;
         match outcome {
             Ok(Ok(output)) => {
@@ -156,26 +194,20 @@ impl CommandRunner for SystemRunner {
 }
 
 /// Kills a whole process group when the call that started it is dropped or out of time.
-struct ProcessGroup(Option<rustix::process::Pid>);
+struct Killed(Option<ProcessGroup>);
 
-impl ProcessGroup {
-    fn of(child: &tokio::process::Child) -> Self {
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-        Self(pid)
-    }
-
+impl Killed {
     fn disarm(&mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for ProcessGroup {
+impl Drop for Killed {
     fn drop(&mut self) {
-        if let Some(pid) = self.0.take() {
-            // Gone already is as good as killed.
-            if let Err(error) = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL) {
-                tracing::debug!(%error, "process group already gone");
-            }
+        if let Some(group) = self.0.take()
+            && let Err(error) = group.signal(rustix::process::Signal::KILL)
+        {
+            tracing::warn!(%error, "cannot kill the process group of a command");
         }
     }
 }
@@ -220,7 +252,7 @@ mod tests {
     #[tokio::test]
     async fn a_command_is_run_with_its_words_verbatim() {
         let command = CommandLine::new(["printf", "%s|", "a b", "$(id)", ";"]);
-        let output = SystemRunner.run(&command, Duration::from_secs(10)).await.expect("runs");
+        let output = SystemRunner::default().run(&command, Duration::from_secs(10)).await.expect("runs");
         assert_eq!(output.text(), "a b|$(id)|;|");
         assert_eq!(command.to_string(), r#"printf "%s|" "a b" "$(id)" ";""#);
     }
@@ -229,14 +261,28 @@ mod tests {
     async fn large_input_and_output_do_not_block_each_other() {
         let input = vec![b'x'; 4 << 20];
         let command = CommandLine::new(["cat"]).with_stdin(input.clone());
-        let output = SystemRunner.run(&command, Duration::from_secs(30)).await.expect("runs");
+        let output = SystemRunner::default().run(&command, Duration::from_secs(30)).await.expect("runs");
         assert_eq!(output.stdout, input);
+    }
+
+    #[tokio::test]
+    async fn a_command_leads_its_own_listed_group_or_none() {
+        let list = tempfile::NamedTempFile::new().expect("a file");
+        let appended = std::fs::File::options().append(true).open(list.path()).expect("there");
+        let listed = SystemRunner::listed(GroupList::new("this-test".to_owned(), appended.into()));
+        let command = CommandLine::new(["sh", "-c", "ps -o pgid= -p $$; echo $SANDBOXER_PROCESS"]);
+        let said = listed.run(&command, Duration::from_secs(10)).await.expect("runs").text();
+        let noted = std::fs::read_to_string(list.path()).expect("readable");
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>(), [noted.trim(), "this-test"]);
+        let shared = SystemRunner::in_this_group().run(&command, Duration::from_secs(10)).await.expect("runs");
+        let own = rustix::process::getpgrp().as_raw_nonzero();
+        assert_eq!(shared.text().trim(), own.to_string());
     }
 
     #[tokio::test]
     async fn a_late_command_is_killed_with_its_children() {
         let command = CommandLine::new(["sh", "-c", "sleep 1000 & wait"]);
-        let fault = SystemRunner.run(&command, Duration::from_millis(50)).await.expect_err("too late");
+        let fault = SystemRunner::default().run(&command, Duration::from_millis(50)).await.expect_err("too late");
         assert!(matches!(fault, RunFault::TimedOut { .. }), "{fault}");
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn engine(folder: &std::path::Path) -> Broker {
         process: ProcessId("bench".to_owned()),
         liveness: Arc::new(FileLocks::new(folder.join("processes"))),
         secrets: Arc::new(NoSecrets),
-        runner: Arc::new(SystemRunner),
+        runner: Arc::new(SystemRunner::default()),
         patience: Patience::default(),
         home: None,
     })

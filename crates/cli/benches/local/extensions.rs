@@ -3,7 +3,7 @@
 use crate::sample::{ROUNDS, Sample, Table};
 use sandboxer_sdk::host::{HostLimits, HostedExtension, Program};
 use sandboxer_sdk::testing::FolderExtension;
-use sandboxer_sdk::{Call, PROCESS_VARIABLE, SandboxExtension, StatusVerb};
+use sandboxer_sdk::{Call, GroupList, PROCESS_VARIABLE, SandboxExtension, StatusVerb};
 use sandboxer_types::{Handle, HostId, Lifecycle, Verb};
 use std::ffi::OsString;
 use std::fs;
@@ -83,8 +83,10 @@ impl Kind {
             lifecycle: self.lifecycle,
             concurrency: 1,
             verbs: [Verb::Status].into(),
-            process: PROCESS.to_owned(),
-            groups: None,
+            groups: Some(GroupList::new(
+                PROCESS.to_owned(),
+                fs::File::options().append(true).open("/dev/null").unwrap().into(),
+            )),
         };
         HostedExtension::new(program, HostLimits::default())
     }

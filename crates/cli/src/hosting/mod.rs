@@ -9,11 +9,10 @@ use sandboxer_broker::Extensions;
 use sandboxer_broker::catalog::{CatalogExtension, ResolvedHandler};
 use sandboxer_extensions::local::LocalExtension;
 use sandboxer_sdk::host::{HostLimits, HostedExtension, Program, Trace};
-use sandboxer_sdk::{Call, SandboxExtension};
+use sandboxer_sdk::{Call, GroupList, SandboxExtension};
 use sandboxer_types::{ErrorKind, ExtensionId, Failure, OwnerId, Residue, SandboxId};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,25 +26,17 @@ const DESCRIBING: Duration = Duration::from_secs(60);
 pub(crate) struct Hosting {
     local: Arc<LocalExtension>,
     owner: OwnerId,
-    /// Under which name this process is known.
-    process: String,
-    /// Where started processes note their numbers; a command that only looks starts none.
-    groups: Option<Arc<OwnedFd>>,
+    /// Where started processes note their groups; a command that only looks starts none.
+    groups: Option<GroupList>,
     /// Where the Python package is unpacked and virtual environments are made.
     python: PathBuf,
     opened: Mutex<BTreeMap<ExtensionId, Arc<HostedExtension>>>,
 }
 
 impl Hosting {
-    pub(crate) fn new(
-        config: &Config,
-        local: LocalExtension,
-        owner: OwnerId,
-        process: String,
-        groups: Option<Arc<OwnedFd>>,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, local: LocalExtension, owner: OwnerId, groups: Option<GroupList>) -> Self {
         let python = config.python();
-        Self { local: Arc::new(local), owner, process, groups, python, opened: Mutex::default() }
+        Self { local: Arc::new(local), owner, groups, python, opened: Mutex::default() }
     }
 
     /// Ends every process that was started, and waits until nothing of it lives.
@@ -113,7 +104,6 @@ impl Hosting {
             lifecycle: manifest.lifecycle,
             concurrency: manifest.concurrency.unwrap_or(1),
             verbs: manifest.capabilities.verbs.iter().copied().collect(),
-            process: self.process.clone(),
             groups: self.groups.clone(),
         })
     }

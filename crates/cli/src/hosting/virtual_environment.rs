@@ -106,8 +106,10 @@ impl Making<'_> {
                 .with_residue(Residue::None)
                 .with_hint(format!("its manifest asks for it under `python`; this was run: {command}"))
         };
-        let output =
-            SystemRunner.run(&command, STEP).await.map_err(|error| fault(error.to_string()).caused_by(&error))?;
+        let output = SystemRunner::default()
+            .run(&command, STEP)
+            .await
+            .map_err(|error| fault(error.to_string()).caused_by(&error))?;
         if output.success() {
             return Ok(());
         }

@@ -1,13 +1,12 @@
 //! One process of an extension, with its group, its streams and its end.
 
 use super::program::Program;
-use crate::{PROCESS_VARIABLE, ProcessGroup};
+use crate::ProcessGroup;
 use rustix::process::{PidfdFlags, Signal, pidfd_open};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
@@ -41,14 +40,13 @@ impl ChildProcess {
             .args(rest)
             .env_clear()
             .envs(program.environment.iter().map(|(name, value)| (name, value)))
-            .env(PROCESS_VARIABLE, &program.process)
             .current_dir(&program.folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
         if let Some(groups) = &program.groups {
-            note_itself(&mut command, groups.clone());
+            groups.note(&mut command);
         }
         let mut child = spawn(&mut command).await?;
         let prepared = Self::prepare(&mut child);
@@ -122,43 +120,6 @@ fn readiness(end: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     registered.map_err(|error| error.into_parts().1)
 }
 
-/// Has the new process write its number down before it becomes the program, so that whoever comes after this process was
-/// killed knows what it had started.
-fn note_itself(command: &mut Command, groups: Arc<OwnedFd>) {
-    let note = move || {
-        let mut digits = [0; 13];
-        let line = decimal_line(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs(), &mut digits);
-        match rustix::io::write(groups.as_fd(), line) {
-            Ok(length) if length == line.len() => Ok(()),
-            Ok(_) => Err(io::Error::from(io::ErrorKind::WriteZero)),
-            Err(error) => Err(error.into()),
-        }
-    };
-    #[allow(unsafe_code, reason = "the only way to act between fork and exec")]
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes two system calls,
-    // getpid(2) and write(2), directly and writes to its own stack; it allocates nothing and takes no lock.
-    unsafe {
-        command.pre_exec(note);
-    }
-}
-
-/// The number in decimal on a line of its own, without an allocation. An end of a line stands before it, too: what another
-/// write has left half done must not become a part of it.
-fn decimal_line(mut number: u32, digits: &mut [u8; 13]) -> &[u8] {
-    let mut start = digits.len() - 1;
-    digits[start] = b'\n';
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            start -= 1;
-            digits[start] = b'\n';
-            return &digits[start..];
-        }
-    }
-}
-
 /// A program that is being written cannot be run; that is over soon, or it is a fault.
 async fn spawn(command: &mut Command) -> io::Result<Child> {
     let end = tokio::time::Instant::now() + TEXT_BUSY;
@@ -178,17 +139,5 @@ pub(super) fn told(status: ExitStatus) -> String {
         (Some(code), _) => format!("with exit status {code}"),
         (None, Some(signal)) => format!("by signal {signal}"),
         (None, None) => "in an unknown way".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_without_an_allocation() {
-        for number in [0, 7, 10, 4_194_304, u32::MAX] {
-            assert_eq!(decimal_line(number, &mut [0; 13]), format!("\n{number}\n").as_bytes());
-        }
     }
 }

@@ -1,11 +1,10 @@
 //! A program that is an extension, and what it may take.
 
+use crate::GroupList;
 use sandboxer_types::{ExtensionId, Lifecycle, Verb};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A program that speaks the protocol.
@@ -25,10 +24,8 @@ pub struct Program {
     pub concurrency: u32,
     /// The optional verbs that it has.
     pub verbs: BTreeSet<Verb>,
-    /// Under which name the process that runs it is known to others, for the environment.
-    pub process: String,
-    /// Where each process that is started notes its number, a line each, before it is anything else.
-    pub groups: Option<Arc<OwnedFd>>,
+    /// Where each process that is started notes its group, before it is anything else.
+    pub groups: Option<GroupList>,
 }
 
 /// What extensions may take. The protocol's page states these numbers to authors.

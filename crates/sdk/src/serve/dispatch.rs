@@ -104,7 +104,7 @@ impl Asked {
             secrets,
             labels,
             config,
-            runner: Arc::new(SystemRunner),
+            runner: Arc::new(SystemRunner::in_this_group()),
             sink: Arc::new(sink),
         };
         Self { call, extension: meta.ext.to_string() }

@@ -4,7 +4,7 @@ use crate::support::{House, call, limits, provision, teardown};
 use async_trait::async_trait;
 use sandboxer_sdk::host::{HostLimits, HostedExtension};
 use sandboxer_sdk::testing::FolderExtension;
-use sandboxer_sdk::{CallSink, List, LogLevel, ObservedState, Progress, Recovered, SandboxExtension};
+use sandboxer_sdk::{CallSink, GroupList, List, LogLevel, ObservedState, Progress, Recovered, SandboxExtension};
 use sandboxer_types::{ErrorKind, Failure, HostId, Lifecycle, Object, Residue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,7 +138,7 @@ async fn each_process_notes_its_group_before_it_is_the_program() {
     let house = House::new("#!/bin/sh\ncat groups > seen\necho $$ > pid\n");
     let groups = std::fs::File::options().create(true).append(true).open(house.path().join("groups")).unwrap();
     let mut program = house.program(Lifecycle::Oneshot);
-    program.groups = Some(Arc::new(groups.into()));
+    program.groups = Some(GroupList::new("tests".to_owned(), groups.into()));
     let extension = HostedExtension::new(program, limits());
     extension.provision(&call().0, &provision()).await.expect_err("it answers nothing");
     extension.stop().await;

@@ -91,7 +91,6 @@ for line in sys.stdin:
             lifecycle,
             concurrency: 4,
             verbs: Verb::WORDS.iter().map(|word| word.parse().unwrap()).collect(),
-            process: "tests".to_owned(),
             groups: None,
         }
     }
