@@ -161,7 +161,7 @@ pub trait Fork: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transform = sandboxer_types::schema::exclusive))]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(untagged)]
 pub enum Connection {
     /// The standard streams of this command, which is run here.
     Argv {

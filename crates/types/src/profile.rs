@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// What a caller may set, and what holds when nothing is set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct ProfileInputs {
     /// What holds when the caller says nothing.
     #[serde(default)]
@@ -25,7 +25,8 @@ pub struct ProfileInputs {
 /// How long its sandboxes live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct TtlPolicy {
     /// When the caller says nothing.
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Span"))]
@@ -44,7 +45,7 @@ impl Default for TtlPolicy {
 /// The most a sandbox may use; what is absent is not limited.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Resources {
     /// Processors, in whole numbers and fractions: `1.5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,7 +169,7 @@ word_enum!(
 /// A folder of the host that can be seen inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Expose {
     /// Which; `~` is the home of who runs sandboxer.
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::HomeFolder"))]
@@ -180,7 +181,7 @@ pub struct Expose {
 /// A secret, by reference: the value is given at create and never stored in clear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct SecretReference {
     /// Its name.
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Name"))]
@@ -193,7 +194,7 @@ pub struct SecretReference {
 /// A folder kept from one sandbox to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Cache {
     /// Its name.
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Name"))]
@@ -209,7 +210,7 @@ pub struct Cache {
 /// What a sandbox of a name is. Only `id` and one of `extension` and `candidates` are required.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Profile {
     /// `profile.<slug>`, as the file is called.
     pub id: ProfileId,

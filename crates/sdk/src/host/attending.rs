@@ -33,6 +33,11 @@ pub(super) enum Output {
 }
 
 impl Output {
+    /// One that says nothing any more.
+    fn closed() -> Self {
+        Self::Memory(tokio::io::duplex(1).0)
+    }
+
     async fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Pipe(pipe) => pipe.read(piece).await,
@@ -89,6 +94,10 @@ impl Attending {
     pub(super) async fn attend(mut self) {
         let fault = self.hear_all().await;
         self.input.lock().await.take();
+        // What comes after a broken rule is not heard: an answer there would count.
+        if !matches!(fault, CallFault::Died(_)) {
+            self.peer.output = Output::closed();
+        }
         let status = self.bury().await;
         let fault = match (fault, status) {
             (CallFault::Died(breach), Some(how)) if breach.what.is_empty() => {
@@ -268,10 +277,7 @@ impl Attending {
                 self.inbox.said(&rest);
             }
         }
-        let Output::Pipe(output) = std::mem::replace(&mut self.peer.output, Output::Memory(tokio::io::duplex(1).0))
-        else {
-            return;
-        };
+        let Output::Pipe(output) = std::mem::replace(&mut self.peer.output, Output::closed()) else { return };
         while let Some(length) = read_now(&output, &mut piece) {
             // The process is gone already; there is nothing more to end.
             if self.hear(&piece[..length]).await.is_err() {

@@ -58,7 +58,7 @@ impl Running {
         let (output, input) = (ours, theirs);
         let (there_input, here_output) = tokio::io::duplex(PIECE);
         tokio::spawn(async move {
-            if let Err(error) = serve_over(extension, there_input, input).await {
+            if let Err(error) = serve_over(extension, there_input, input, std::future::pending()).await {
                 tracing::warn!(%error, "an extension of this process ended");
             }
         });

@@ -17,17 +17,31 @@ use tokio_util::sync::CancellationToken;
 /// How long calls in flight have to answer once the host is gone.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Serves `extension` over any pair of streams until the input ends. Calls in flight are then cancelled, and have a few
-/// seconds to answer.
+/// Serves `extension` over any pair of streams until the input ends or it is told to terminate. Calls in flight are then
+/// cancelled, and have a few seconds to answer. Only when the input held no more than one request, as that of a oneshot
+/// process does, its end says nothing, and the request is answered in its own time.
 pub async fn serve_over(
     extension: Arc<dyn SandboxExtension>,
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Send + Unpin + 'static,
+    terminated: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (outgoing, lines) = mpsc::unbounded_channel();
     let writer = tokio::spawn(write(output, lines));
-    let mut answering = Answering { extension, outgoing, cancels: Arc::default(), calls: JoinSet::new() };
-    let heard = answering.hear_all(input).await;
+    let mut answering = Answering { extension, outgoing, cancels: Arc::default(), calls: JoinSet::new(), heard: 0 };
+    let mut terminated = std::pin::pin!(terminated);
+    let heard = tokio::select! {
+        heard = answering.hear_all(input) => {
+            if answering.heard == 1 {
+                tokio::select! {
+                    () = answering.all_answered() => {}
+                    () = &mut terminated => {}
+                }
+            }
+            heard
+        }
+        () = &mut terminated => Ok(()),
+    };
     answering.end().await;
     let written = writer.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     match written {
@@ -56,6 +70,8 @@ struct Answering {
     outgoing: mpsc::UnboundedSender<Outgoing>,
     cancels: Cancels,
     calls: JoinSet<()>,
+    /// How many requests there were.
+    heard: usize,
 }
 
 impl Answering {
@@ -104,6 +120,7 @@ impl Answering {
             let message = "`id` is not a text".to_owned();
             return self.refuse(Unheard { id, code: RpcErrorCode::INVALID_REQUEST, message });
         };
+        self.heard += 1;
         let cancel = CancellationToken::new();
         lock(&self.cancels).insert(name.clone(), cancel.clone());
         let sink = WireSink { call: name.clone(), outgoing: self.outgoing.clone() };
@@ -115,12 +132,15 @@ impl Answering {
         });
     }
 
+    async fn all_answered(&mut self) {
+        while self.calls.join_next().await.is_some() {}
+    }
+
     async fn end(mut self) {
         for cancel in lock(&self.cancels).values() {
             cancel.cancel();
         }
-        let all = async { while self.calls.join_next().await.is_some() {} };
-        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        if tokio::time::timeout(LAST_WORDS, self.all_answered()).await.is_err() {
             tracing::warn!("calls that were cancelled do not answer");
         }
     }

@@ -39,7 +39,14 @@ fn serve_standard_streams(extension: Arc<dyn SandboxExtension>) -> io::Result<()
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let (input, output) = streams::take()?;
-        serve_over(extension, input, output).await
+        let mut signals = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let terminated = async {
+            // Without any more signals to come, none has come.
+            if signals.recv().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+        };
+        serve_over(extension, input, output, terminated).await
     });
     // A thread that still waits for input must not hold up the end.
     runtime.shutdown_background();

@@ -266,3 +266,27 @@ async fn a_trait_object_is_the_same_through_the_codec() {
     assert_eq!((conflict.kind, conflict.residue), (ErrorKind::Conflict, Residue::Present));
     extension.stop().await;
 }
+
+/// The extension in Rust, of the kit, as a program: this very test binary's neighbour.
+fn folder_program() -> std::path::PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.parent().unwrap().with_file_name("examples").join("folder")
+}
+
+#[tokio::test]
+async fn an_extension_in_rust_is_a_program_of_either_lifecycle() {
+    for lifecycle in [Lifecycle::Persistent, Lifecycle::Oneshot] {
+        let house = House::new("");
+        let mut program = house.program(lifecycle);
+        program.argv = vec![folder_program().into()];
+        let extension = HostedExtension::new(program, limits());
+        let (mut call, _) = call();
+        call.config.insert("folder".to_owned(), house.path().join("kept").to_str().unwrap().into());
+        let handle = extension.provision(&call, &provision()).await.expect("made");
+        extension.wait_ready(&call, &handle).await.expect("ready");
+        let report = extension.teardown(&call, &teardown()).await.expect("removed");
+        assert!(report.complete && report.removed.len() == 1, "{report:?}");
+        extension.stop().await;
+        assert_eq!(house.processes(), Vec::<std::path::PathBuf>::new());
+    }
+}
