@@ -93,7 +93,8 @@ class Sshd:
         (self.folder / "config").write_text(
             f"Port {port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host_key\nPidFile none\n"
             f"AuthorizedKeysFile {self.folder}/authorized_keys\nUsePAM no\nStrictModes no\n"
-            f"KexAlgorithms curve25519-sha256\nPasswordAuthentication no\nMaxStartups 100:30:200\nSetEnv PATH={self._path} HOME={self.folder}\n"
+            f"KexAlgorithms curve25519-sha256\nPasswordAuthentication no\nMaxStartups 100:30:200\n"
+            f"SetEnv PATH={self._path} HOME={self.folder}\n"
         )
 
     def _write_known_hosts(self) -> None:

@@ -52,14 +52,14 @@ def request(verb: str, call: str, **params: Any) -> dict[str, Any]:
 class HostProcess:
     """A host with an author's module beside its manifest."""
 
-    def __init__(self, folder: Path, handler: str, *more: str) -> None:
+    def __init__(self, folder: Path, handler: str) -> None:
         program = folder / "unpacked"
         program.mkdir()
         (program / "sandboxer").symlink_to(SOURCES / "sandboxer")
         shutil.copy(PYTHON / "launcher.py", program / "__main__.py")
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "SANDBOXER_PROCESS": "1"}
         # The real command has no `-B`: it keeps the sources free of compiled files.
-        words = [sys.executable, "-B", "-X", "utf8", str(program), handler, "--folder", str(folder), *more]
+        words = [sys.executable, "-B", "-X", "utf8", str(program), handler, "--folder", str(folder)]
         self._errors = open(folder / "stderr", "w+b")
         self.process = subprocess.Popen(
             words, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
@@ -136,7 +136,7 @@ class HostTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, folder)
         return folder
 
-    def host(self, source: str, *more: str, handler: str = "my_backend:MyExtension", name: str = "my_backend.py",
+    def host(self, source: str, handler: str = "my_backend:MyExtension", name: str = "my_backend.py",
              **files: str) -> HostProcess:  # fmt: skip
         """A host for a module beside a manifest. A handler that begins with `:` has no package before it."""
         folder = self.folder()
@@ -146,7 +146,7 @@ class HostTest(unittest.TestCase):
         if not handler.startswith(":"):
             handler = "sandboxer.extensions." + handler
         handler = handler.lstrip(":")
-        host = HostProcess(folder, handler, *more)
+        host = HostProcess(folder, handler)
         self.addCleanup(host.kill)
         return host
 

@@ -195,7 +195,8 @@ class OverSsh(SshTest):
         # What was started there goes on: such a birth is late, and a teardown finds it.
         slow.unlink()
         support.until(lambda: (self.sshd.state / "sandboxer-sbx12" / "up").exists())
-        self.assertTrue(self.teardown("sbx12")["complete"])
+        with detached_call(config=self.config):
+            self.assertTrue(self.teardown("sbx12")["complete"])
 
     def test_through_the_host(self) -> None:
         harness = Harness(ComposeSSHExtension, config=self.config, sandbox_id="sbx13", host="build-1")

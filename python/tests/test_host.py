@@ -21,7 +21,8 @@ class Answers(HostTest):
             from sandboxer.extensions.base import SandboxExtension
 
             class MyExtension(SandboxExtension):
-                def provision(self, profile, inputs, host): return {"at": profile.ttl.max, "same": profile["ttl"]["max"]}
+                def provision(self, profile, inputs, host):
+                    return {"at": profile.ttl.max, "same": profile["ttl"]["max"]}
                 def wait_ready(self, handle): return {"ssh": "me@box", "remote_dir": "/srv"}
                 def teardown(self, handle): return {"status": "removed"}
             """
@@ -69,7 +70,8 @@ class Refusals(HostTest):
 
     def test_what_is_no_request_is_an_invalid_request(self) -> None:
         host = self.host(ECHO)
-        wrong: tuple[Any, ...] = ([], 1, "x", {}, {"jsonrpc": "1.0", "id": "1", "method": "describe"}, {"jsonrpc": "2.0", "id": "1"},
+        wrong: tuple[Any, ...] = (
+                 [], 1, "x", {}, {"jsonrpc": "1.0", "id": "1", "method": "describe"}, {"jsonrpc": "2.0", "id": "1"},
                  {"jsonrpc": "2.0", "id": True, "method": "describe"}, {"jsonrpc": "2.0", "id": None, "method": "x"},
                  {"jsonrpc": "2.0", "id": ["1"], "method": "describe"})  # fmt: skip
         for count, message in enumerate(wrong, 1):
@@ -134,60 +136,6 @@ class Refusals(HostTest):
             self.assertEqual(error["data"]["kind"], "internal")
             self.assertIn(word, error["message"])
             self.assertNotIn("residue", error["data"])
-
-
-class Loading(HostTest):
-    def refused(self, source: str, handler: str = "my_backend:MyExtension") -> dict[str, Any]:
-        host = self.host(source, handler=handler)
-        for call, verb in (("1", "describe"), ("2", "provision"), ("3", "teardown")):
-            error: dict[str, Any] = host.ask(verb, call)["error"]
-            data = error["data"]
-            told = (error["code"], data["kind"], data["residue"], data["blame"])
-            self.assertEqual(told, (-32000, "precondition", "none", "extension"))
-            self.assertTrue(data["hint"])
-        self.assertEqual(host.ask("dance", "4")["error"]["code"], -32601)
-        self.assertEqual(host.end(), 0)
-        return error
-
-    def test_a_module_that_cannot_be_imported(self) -> None:
-        error = self.refused("import requests_of_nobody\n")
-        self.assertIn("requests_of_nobody", str(error["message"]))
-        data = error["data"]
-        self.assertIn("my_backend.py", data["details"]["traceback"])
-        self.assertIn("requests_of_nobody", data["hint"])
-
-    def test_modules_that_end_the_process_or_are_no_python(self) -> None:
-        self.assertIn("SystemExit", str(self.refused("import sys; sys.exit(3)\n")["message"]))
-        self.assertIn("SyntaxError", str(self.refused("def (:\n")["message"]))
-
-    def test_no_module_no_class_no_extension_not_all_methods_no_object(self) -> None:
-        self.assertIn("nowhere", str(self.refused("", "nowhere:MyExtension")["message"]))
-        self.assertIn("no class `MyExtension`", str(self.refused("MyExtension = 1\n")["message"]))
-        self.assertIn("no `SandboxExtension`", str(self.refused("class MyExtension: ...\n")["message"]))
-        half = "from sandboxer.extensions.base import SandboxExtension\nclass MyExtension(SandboxExtension): ...\n"
-        self.assertIn("`provision`, `wait_ready`, `teardown`", str(self.refused(half)["message"]))
-        broken = extension("...", rest="def __init__(self, required): ...")
-        self.assertIn("cannot make", str(self.refused(broken)["message"]))
-
-    def test_an_authors_reference_module_wins_and_no_other_of_ours_or_pythons_does(self) -> None:
-        own = extension("import json, base64; return {'json': json.dumps(1), 'who': base64.b64encode(b'x').decode()}")
-        trap = "raise SystemExit('the wrong module was imported')\n"
-        host = self.host(own, handler="compose_ssh:MyExtension", name="compose_ssh.py", base=trap, host=trap, json=trap)
-        self.assertEqual(host.ask("provision")["result"]["handle"]["json"], "1")
-
-    def test_modules_without_our_package_before_them(self) -> None:
-        helper = extension("return {}").replace("MyExtension", "Mine")
-        source = "import helper\nMyExtension = helper.Mine\n"
-        host = self.host(source, name="plain.py", handler=":plain:MyExtension", helper=helper)
-        self.assertIn("result", host.ask("provision"))
-        # A module of Python's own name, beside the manifest, is meant when the handler names it.
-        host = self.host(extension("return {}"), name="colorsys.py", handler=":colorsys:MyExtension")
-        self.assertIn("result", host.ask("provision"))
-
-    def test_the_reference_modules_are_there_without_a_file(self) -> None:
-        for handler in ("compose_ssh:ComposeSSHExtension", "vm_packer:VMPackerExtension"):
-            host = self.host("", handler=handler)
-            self.assertEqual(host.ask("describe")["result"]["verbs"], ["validate", "recover"])
 
 
 class Noise(HostTest):
@@ -259,6 +207,23 @@ class Notifications(HostTest):
         ])  # fmt: skip
         self.assertEqual(host.messages[-1], answer)
 
+    def test_a_thread_of_the_authors_own_takes_the_call_along_or_is_told(self) -> None:
+        body = """
+            call, faults = self.call, []
+            def lost():
+                try: self.checkpoint({"lost": True})
+                except Exception as fault: faults.append(str(fault))
+            def found():
+                with call.entered(): self.checkpoint({"found": self.call.sandbox_id})
+            for work in (lost, found):
+                thread = threading.Thread(target=work); thread.start(); thread.join()
+            return {"faults": faults}
+        """
+        host = self.host(extension(body))
+        self.assertIn("call.entered()", host.ask("provision")["result"]["handle"]["faults"][0])
+        drafts = [message["params"]["draft"] for message in host.messages if message.get("method") == "checkpoint"]
+        self.assertEqual(drafts, [{"found": "sbx01test"}])
+
     def test_drafts_that_cannot_be_kept_are_not_sent(self) -> None:
         host = self.host(extension("self.checkpoint({'x': {'long': 'x' * 70000, 'odd': object()}[inputs['what']]})"))
         for what in ("long", "odd"):
@@ -270,8 +235,8 @@ class Notifications(HostTest):
 class Ends(HostTest):
     WAIT = extension("self.progress('a', 'b'); self.call.wait(3600)")
 
-    def started(self, source: str, *more: str, **params: Any) -> HostProcess:
-        host = self.host(source, *more)
+    def started(self, source: str, **params: Any) -> HostProcess:
+        host = self.host(source)
         host.send(request("provision", "1", **params))
         host.wait_for(lambda message: message.get("method") == "progress")
         return host
@@ -300,20 +265,36 @@ class Ends(HostTest):
 
     def test_the_end_of_input_cancels_what_is_in_flight(self) -> None:
         host = self.started(self.WAIT)
+        host.ask("describe", "2")
         self.assertEqual(host.end(), 0)
         self.assertEqual(host.answer("1")["error"]["data"]["kind"], "cancelled")
 
     def test_a_call_that_never_answers_keeps_nobody(self) -> None:
         host = self.started(extension("self.progress('a', 'b'); threading.Event().wait()"))
+        host.ask("describe", "2")
         self.assertEqual(host.end(), 0)
-        self.assertEqual(len(host.messages), 1)
+        self.assertEqual(len(host.messages), 2)
 
-    def test_a_oneshot_answers_after_the_end_of_input(self) -> None:
-        body = "self.progress('a', 'b'); subprocess.run(['sleep', '0.3'], check=True); self.call.raise_if_cancelled()"
-        host = self.host(extension(body + "; return {}"), "--oneshot")
-        host.send(request("provision", "1"))
-        self.assertEqual(host.end(), 0)
+    def test_an_only_request_is_answered_after_the_end_of_input(self) -> None:
+        # `oneshot`: what it reads comes only when the input has already ended.
+        body = "self.progress('a', 'b'); open(inputs['pipe']).read(); self.call.raise_if_cancelled(); return {}"
+        pipe = str(self.folder() / "pipe")
+        os.mkfifo(pipe)
+        host = self.started(extension(body), inputs={"pipe": pipe})
+        assert host.process.stdin is not None
+        host.process.stdin.close()
+        with open(pipe, "w"):
+            pass
         self.assertIn("result", host.answer("1"))
+        self.assertEqual(host.process.wait(60), 0)
+
+    def test_an_only_request_hears_of_its_cancellation_by_a_signal(self) -> None:
+        host = self.started(self.WAIT)
+        assert host.process.stdin is not None
+        host.process.stdin.close()
+        host.process.terminate()
+        self.assertEqual(host.answer("1")["error"]["data"]["kind"], "cancelled")
+        self.assertEqual(host.process.wait(60), 0)
 
     def test_when_nobody_reads_it_ends_quietly(self) -> None:
         host = self.host(extension("return {'x': 'x' * 1000000}"))

@@ -68,8 +68,9 @@ class Registries(unittest.TestCase):
         joined = "\n".join(problems)
         path = str(self.folder / "extensions" / "ext.my-backend.yaml")
         for words in (
-            "`title` is missing; `titel` is near", "line 5: `capabilities.isolation_levels` has the unknown word `contaner`; "
-            "`container` is near", "unknown word `7`", "line 6: `capabilities.pricing_model` has the unknown word "
+            "`title` is missing; `titel` is near", "line 5: `capabilities.isolation_levels` has the unknown word "
+            "`contaner`; `container` is near", "unknown word `7`",
+            "line 6: `capabilities.pricing_model` has the unknown word "
             "`self-hostd`; `self-hosted` is near", "`config` is no mapping of keys",
         ):  # fmt: skip
             self.assertIn(words, joined)
@@ -82,7 +83,7 @@ class Registries(unittest.TestCase):
             "number": (GUIDE.replace("title: My Backend", "title: 7"), "`title` is no text"),
             "no levels": (GUIDE.replace("[container]", "[]"), "at least one level"),
             "capabilities": ("id: ext.my-backend\ntitle: x\nhandler: a:B\ncapabilities: none\n", "no mapping"),
-            "handler": (GUIDE.replace("handler: sandboxer.extensions.my_backend:MyExtension", "handler: a b"), "`handler`"),
+            "handler": (GUIDE.replace("sandboxer.extensions.my_backend:MyExtension", "a b"), "`handler`"),
             "id": (GUIDE.replace("ext.my-backend", "ext.My"), "1 to 60"),
             "file": (GUIDE.replace("ext.my-backend", "ext.other"), "is called `ext.other.yaml`"),
             "list": ("- 1\n", "a mapping of keys"),

@@ -124,15 +124,16 @@ class Others(unittest.TestCase):
         entries = ["sbx1", {"sandbox_id": "sbx2", "host": "b", "labels": {"a": "b"}, "created_at": NOON}]
         self.assertEqual(returning("list", entries).result, {
             "sandboxes": [
-                {"sandbox_id": "sbx1", "host": "localhost"},
+                {"sandbox_id": "sbx1", "host": "localhost", "labels": {}},
                 {"sandbox_id": "sbx2", "host": "b", "labels": {"a": "b"}, "created_at": "2026-01-01T12:00:00Z"},
             ],
             "next": None,
         })  # fmt: skip
         page = returning("list", {"sandboxes": (), "next": "p2"}).result
         self.assertEqual(page, {"sandboxes": [], "next": "p2"})
-        snapshots = returning("list_snapshots", ["s1"]).result
-        self.assertEqual(snapshots["snapshots"], [{"snapshot_id": "s1", "host": "localhost"}])
+        snapshot = {"snapshot_id": "s1", "kind": "memory"}
+        self.assertEqual(returning("list_snapshots", [snapshot]).result, {"snapshots": [snapshot], "next": None})
+        self.assertEqual(returning("list_snapshots", ["s1"]).kind, "contract_violation")
         wrong: Any
         for wrong in (None, "sbx1", [1], [{"id": "x"}]):
             self.assertEqual(returning("list", wrong).kind, "contract_violation")

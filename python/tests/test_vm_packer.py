@@ -92,7 +92,7 @@ class OverSsh(SshTest):
     def test_workspaces_come_and_go_and_the_machine_and_its_neighbours_stay(self) -> None:
         repository = self.folder()
         (repository / "Main.hs").write_text("main = pure ()\n")
-        one, two = self.provision("sbx1", repo=str(repository)), self.provision("sbx2")
+        one, two = self.provision("sbx1", repo=str(repository)), self.provision("sbx12")
         self.assertEqual(self.provision("sbx1", repo=str(repository)), one)
         self.assertEqual((Path(one["remote_dir"]) / "Main.hs").read_text(), "main = pure ()\n")
         ready = self.extension().wait_ready(one)

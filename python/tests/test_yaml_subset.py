@@ -44,7 +44,8 @@ class Reads(unittest.TestCase):
         cases: dict[str, Any] = {
             "1": 1, "-7": -7, "0x1f": 31, "0o17": 15, "1.5": 1.5, "1e3": 1000.0, "0.1.0": "0.1.0", "true": True,
             "False": False, "yes": "yes", "no": "no", "null": None, "~": None, "": None, "1h": "1h",
-            "it's": "it's", "a # comment": "a", "a#b": "a#b", "'it''s # x'": "it's # x", '"a\\n\\u00e4\\"\\x41"': 'a\nä"A',
+            "it's": "it's", "a # comment": "a", "a#b": "a#b", "'it''s # x'": "it's # x",
+            '"a\\n\\u00e4\\"\\x41"': 'a\nä"A',
             "http://x:80/y": "http://x:80/y", "a, b]": "a, b]", '""': "", "-x": "-x", "12:30": "12:30",
         }  # fmt: skip
         for text, value in cases.items():
@@ -84,7 +85,8 @@ class Reads(unittest.TestCase):
 
     def test_lines_are_known_by_path(self) -> None:
         document = parse("a: 1\nb:\n  - x\n  - c: 2\n    d: 3\n", "f")
-        self.assertEqual([document.line(*path) for path in [("a",), ("b", 0), ("b", 1, "d"), ("b", 1, "none")]], [1, 3, 5, 4])
+        paths: list[tuple[str | int, ...]] = [("a",), ("b", 0), ("b", 1, "d"), ("b", 1, "none")]
+        self.assertEqual([document.line(*path) for path in paths], [1, 3, 5, 4])
 
 
 class Refuses(unittest.TestCase):
@@ -94,7 +96,8 @@ class Refuses(unittest.TestCase):
             "a: 1\nb: 2\na: 3": 3, "a:\n\tb: 1": 2, "a: b\n  c": 2, "a: 1\n  b: 2": 2, "a:\n    b: 1\n  c: 2": 3,
             "- a\nb: 1": 2, "a: 1\n- b": 2, "a: [1, 2": 1, "a: {b: 1": 1, "a: [1 2] 3": 1, "a: 'x": 1, 'a: "x\n  y"': 1,
             'a: "\\q"': 1, 'a: "\\u12"': 1, 'a: "\\UFFFFFFFF"': 1, "a: {b}": 1, "a: {b: 1, b: 2}": 1, "a: {1: 2}": 1,
-            "a: 1\n---\nb: 2": 2, "just\ntwo": 2, "? a": 1, "a: [1] x": 1, "a: @x": 1, "a: b: c": 1, "a: - b": 1, "a: [- b]": 1, ": x": 1,
+            "a: 1\n---\nb: 2": 2, "just\ntwo": 2, "? a": 1, "a: [1] x": 1, "a: @x": 1, "a: b: c": 1, "a: - b": 1, "a: [- b]": 1,
+            ": x": 1,
             "a: [b: c]": 1, "a: [x y: z]": 1, "'a' b: 1": 1, "a: {b:\n": 1,
         }  # fmt: skip
         for text, line in wrong.items():

@@ -29,7 +29,11 @@ pub(crate) fn install() -> anyhow::Result<()> {
 }
 
 /// Fills a folder anew, unless it holds what these files ask for.
-fn in_folder(folder: &Path, pins: &[&PathBuf], fill: impl Fn(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(crate) fn in_folder(
+    folder: &Path,
+    pins: &[&PathBuf],
+    fill: impl Fn(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let mut wanted = String::new();
     for pin in pins {
         wanted += &fs::read_to_string(pin).with_context(|| format!("cannot read {}", pin.display()))?;
@@ -46,7 +50,7 @@ fn in_folder(folder: &Path, pins: &[&PathBuf], fill: impl Fn(&Path) -> anyhow::R
 }
 
 /// A virtual environment with exactly these packages.
-fn environment(folder: &Path, requirements: &Path) -> anyhow::Result<()> {
+pub(crate) fn environment(folder: &Path, requirements: &Path) -> anyhow::Result<()> {
     shell::run("python3", &["-m", "venv", text(folder)?])?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"];
     let python = folder.join("bin/python");
@@ -68,6 +72,6 @@ fn javascript(folder: &Path, pins: &Path) -> anyhow::Result<()> {
     symlink(Path::new(package.trim()).join("bin/node"), folder.join("node")).context("cannot link Node.js")
 }
 
-fn text(path: &Path) -> anyhow::Result<&str> {
+pub(crate) fn text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().with_context(|| format!("{} is no plain path", path.display()))
 }

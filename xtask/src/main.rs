@@ -4,6 +4,7 @@
 mod codegen;
 mod e2b;
 mod fuzz;
+mod python;
 mod schemas;
 mod setup;
 mod shell;

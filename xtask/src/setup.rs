@@ -1,6 +1,6 @@
 //! Installs what building and testing need, where it is missing.
 
-use crate::{e2b, shell};
+use crate::{e2b, python, shell};
 use anyhow::bail;
 
 const PACKAGES: &str = include_str!("../packages.txt");
@@ -14,7 +14,7 @@ fn is_installed(package: &str) -> bool {
         .is_ok_and(|status| status == "installed")
 }
 
-/// Installs missing Debian packages, cargo-nextest, and E2B's SDKs.
+/// Installs missing Debian packages, cargo-nextest, E2B's SDKs, and what checks the Python package.
 pub(crate) fn run() -> anyhow::Result<()> {
     if shell::has("dpkg-query") {
         let missing: Vec<&str> = packages().filter(|package| !is_installed(package)).collect();
@@ -27,7 +27,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !shell::has("cargo-nextest") {
         shell::run("cargo", &["install", "cargo-nextest", "--locked"])?;
     }
-    e2b::install()
+    e2b::install()?;
+    python::install()
 }
 
 fn install(missing: &[&str]) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! Every check and every test.
 
-use crate::{codegen, fuzz, setup, shell, tidy, tiers};
+use crate::{codegen, fuzz, python, setup, shell, tidy, tiers};
 use anyhow::bail;
 
 /// Of each fuzz target.
@@ -32,7 +32,8 @@ fn check() -> anyhow::Result<()> {
     shell::run("cargo", &["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"])?;
     tidy::run()?;
     codegen::run(true)?;
-    shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+    shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    python::check()
 }
 
 /// The filters of the tiers that cannot run. In CI there may be none.

@@ -7,7 +7,7 @@ import threading
 import time
 from contextvars import ContextVar
 
-from sandboxer.errors import Cancelled, DeadlineExceeded
+from sandboxer.errors import Cancelled, ContractViolation, DeadlineExceeded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class Sink:
     """Where the words of a call go. This one is for calls that no host made: lines go to standard error."""
 
+    #: Whether a host runs here, so that whoever has no call has lost it.
+    is_within_host = False
+
     def progress(self, phase: str, message: str, current: int | None, total: int | None) -> None:
         """Shows progress to whoever waits."""
 
@@ -28,7 +31,9 @@ class Sink:
         print(message, file=sys.stderr)
 
     def checkpoint(self, draft: Mapping[str, Any]) -> None:
-        """Makes a draft durable."""
+        """Makes a draft durable. Raises `ContractViolation` where that was believed and nobody would keep it."""
+        if self.is_within_host:
+            raise ContractViolation("this thread has no call to keep a draft for: use `with call.entered():` in it")
 
 
 class Cancellation:
@@ -168,8 +173,12 @@ class Call:
 
     def wait(self, seconds: float) -> None:
         """Waits between two looks at a backend. Raises as soon as the call should give up."""
-        self._cancellation.wait(min(seconds, self.deadline.remaining()))
+        self._cancellation.wait(min(seconds, self.deadline.remaining(), threading.TIMEOUT_MAX))
         self.raise_if_cancelled()
+
+    def entered(self) -> entered:
+        """`with call.entered(): …` makes this the call of a thread of your own."""
+        return entered(self)
 
     def when_cancelled(self, callback: Callable[[], object]) -> Interruption:
         """`with call.when_cancelled(process.kill): …` calls it when the call is withdrawn meanwhile.

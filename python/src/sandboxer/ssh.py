@@ -18,6 +18,8 @@ Input = Union[bytes, str, IO[bytes], None]
 UNREACHABLE = 255
 """The status with which `ssh` itself fails."""
 NO_SUCH_COMMAND = 127
+# In seconds: more than the system takes for a time to wait is a call without a deadline.
+_LONGEST = 1_000_000.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class SSHConfig:
         call = current_call()
         call.raise_if_cancelled()
         remaining = call.deadline.remaining()
-        limit = min(remaining, float("inf") if timeout is None else timeout)
+        limit = min(remaining, _LONGEST if timeout is None else timeout, _LONGEST)
         is_file = input is not None and not isinstance(input, (str, bytes))
         given = input.encode() if isinstance(input, str) else input
         stdin: Any = given if is_file else subprocess.DEVNULL if given is None else subprocess.PIPE
@@ -98,7 +100,7 @@ class SSHConfig:
         with process, call.when_cancelled(process.kill):
             try:
                 data = given if isinstance(given, bytes) else None
-                output, errors = process.communicate(data, None if limit == float("inf") else limit)
+                output, errors = process.communicate(data, limit)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise DeadlineExceeded(f"`{self.target}` did not answer within {limit:.0f} seconds") from None

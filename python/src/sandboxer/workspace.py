@@ -1,7 +1,7 @@
 """A folder on another machine that is one sandbox's: what the reference extensions share.
 
-Below `ROOT/ID` there are `intent`, which says whose it is and what it was made of, and `work`, the workspace. Scripts are
-fixed texts with their arguments behind them, so that no word of a request is ever read as one of theirs.
+Below `ROOT/ID` there are `intent`, which says whose it is and what it was made of, and `work`, the workspace. Scripts
+are fixed texts with their arguments behind them, so that no word of a request is ever read as one of theirs.
 """
 
 from __future__ import annotations

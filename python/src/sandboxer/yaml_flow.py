@@ -13,7 +13,7 @@ _WORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_ESCAPES = {"0": "\0", "b": "\b", "t": "\t", "n": "\n", "r": "\r", "e": "\x1b", '"': '"', "/": "/", "\\": "\\", " ": " "}
+_ESCAPES = {"0": "\0", "b": "\b", "t": "\t", "n": "\n", "r": "\r", "e": "\x1b", **{same: same for same in '"/\\ '}}
 _CODE_LENGTHS = {"x": 2, "u": 4, "U": 8}
 INDICATORS = {
     "&": "an anchor", "*": "an alias", "!": "a tag", "|": "a block scalar", ">": "a block scalar", "%": "a directive",

@@ -1,8 +1,8 @@
 """Reads the part of YAML that manifests and profiles are written in; Python's own library has no YAML.
 
 Block and flow mappings and sequences, plain and quoted scalars on one line, comments, and one leading `---`. Everything
-else (anchors, tags, block scalars, scalars over several lines, tabs for indentation, a key twice) is an error that names
-the line, never a guess. Plain scalars are read as YAML 1.2 does: `yes` is a text.
+else (anchors, tags, block scalars, scalars over several lines, tabs for indentation, a key twice) is an error that
+names the line, never a guess. Plain scalars are read as YAML 1.2 does: `yes` is a text.
 """
 
 from __future__ import annotations

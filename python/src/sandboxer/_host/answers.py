@@ -51,26 +51,40 @@ def recovered(returned: Any, request: Request) -> JSON:
     raise violation("recover", returned, "None, a handle or 'in_progress'")
 
 
-def listed(returned: Any, request: Request, member: str, key: str) -> JSON:
-    """Ids or dicts, in a list or as `{member: […], "next": …}`."""
+def listed(returned: Any, request: Request) -> JSON:
+    """Ids or dicts, in a list or as `{"sandboxes": […], "next": …}`."""
+    entries, following = _page(returned, "sandboxes", request.verb)
+    return {"sandboxes": [_listed(entry, request) for entry in entries], "next": following}
+
+
+def listed_snapshots(returned: Any, request: Request) -> JSON:
+    """Dicts, in a list or as `{"snapshots": […], "next": …}`."""
+    entries, following = _page(returned, "snapshots", request.verb)
+    for entry in entries:
+        if not isinstance(entry, dict) or not {"snapshot_id", "kind"} <= set(entry):
+            raise violation(request.verb, entry, "dicts with `snapshot_id` and `kind`")
+    return {"snapshots": entries, "next": following}
+
+
+def _page(returned: Any, member: str, verb: str) -> tuple[list[Any], Any]:
     following = None
     if isinstance(returned, dict) and member in returned:
         returned, following = returned[member], returned.get("next")
     if not isinstance(returned, (list, tuple, set, frozenset)):
-        raise violation(request.verb, returned, f"a list of ids or of dicts with `{key}`")
-    return {member: [_entry(entry, request, key) for entry in returned], "next": following}
+        raise violation(verb, returned, f"a list of {member}")
+    return list(returned), following
 
 
-def _entry(entry: Any, request: Request, key: str) -> JSON:
+def _listed(entry: Any, request: Request) -> JSON:
     if isinstance(entry, str):
-        entry = {key: entry}
-    if not isinstance(entry, dict) or not isinstance(entry.get(key), str):
-        raise violation(request.verb, entry, f"entries that are ids, or dicts with `{key}`")
-    entry = dict(entry)
-    if entry.get("created_at") is not None:
-        entry["created_at"] = moment(entry["created_at"], request.verb)
+        entry = {"sandbox_id": entry}
+    if not isinstance(entry, dict) or not isinstance(entry.get("sandbox_id"), str):
+        raise violation(request.verb, entry, "ids, or dicts with `sandbox_id`")
     # Labels are not made up: an entry whose labels nobody knows belongs to nobody.
-    return {"host": request.text("host"), **entry}
+    whole: JSON = {"host": request.text("host"), "labels": {}, **entry}
+    if whole.get("created_at") is not None:
+        whole["created_at"] = moment(whole["created_at"], request.verb)
+    return whole
 
 
 def status(returned: Any) -> JSON:
@@ -81,7 +95,8 @@ def status(returned: Any) -> JSON:
         returned = {"state": returned[0], "detail": returned[1]}
     if not isinstance(returned, dict) or returned.get("state") not in STATES:
         raise violation("status", returned, f"one of {', '.join(STATES)}")
-    return {name: value for name, value in returned.items() if value is not None}
+    detail = returned.get("detail")
+    return {"state": returned["state"]} if detail is None else {"state": returned["state"], "detail": str(detail)}
 
 
 def extended(returned: Any) -> JSON:

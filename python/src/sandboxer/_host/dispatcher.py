@@ -66,9 +66,11 @@ class CallSink(Sink):
         self._is_closed = False
 
     def progress(self, phase: str, message: str, current: int | None, total: int | None) -> None:
-        counts = {"current": current, "total": total}
-        params = {"phase": clean(str(phase)), "message": clean(str(message))}
-        self._notify("progress", {**params, **{name: count for name, count in counts.items() if count is not None}})
+        params: JSON = {"phase": clean(str(phase)), "message": clean(str(message))}
+        for name, count in (("current", current), ("total", total)):
+            if count is not None:
+                params[name] = max(0, int(count))
+        self._notify("progress", params)
 
     def log(self, level: str, message: str) -> None:
         self._notify("log", {"level": level, "message": clean(message)})
@@ -109,6 +111,8 @@ class Dispatcher:
         self._workers = Workers()
         self._changed = threading.Condition()
         self._in_flight: dict[str, Call] = {}
+        self.started = 0
+        """How many calls there were."""
         try:
             self._extension = load()
         except SandboxError as fault:
@@ -186,6 +190,7 @@ class Dispatcher:
                 self._answer(None, {"error": {"code": codec.INVALID_REQUEST, "message": "this call is in flight"}})
                 return
             self._in_flight[call.id] = call
+            self.started += 1
         self._workers.run(lambda: self._work(identity, request, call, sink))
 
     def _check_verb(self, verb: str) -> None:

@@ -88,7 +88,7 @@ def _data(error: SandboxError, cause: BaseException | None) -> dict[str, Any]:
     if error.residue is not None:
         data["residue"] = error.residue
     if error.retry_after is not None:
-        data["retry_after_ms"] = round(error.retry_after.total_seconds() * 1000)
+        data["retry_after_ms"] = max(0, round(error.retry_after.total_seconds() * 1000))
     if error.fields:
         data["fields"] = [{"field": clean(name), "message": clean(what)} for name, what in error.fields.items()]
     if error.hint:

@@ -1,7 +1,7 @@
 """Makes a report of the protocol from the cleanup report of an author, which may have any members.
 
-Guide 0.1 asks for "a cleanup report dict" and no more, so `{"removed": True}` and `{"status": "removed"}` are reports. A
-teardown that returned such a dict is complete unless something in it speaks against that: a sandbox that is owed one
+Guide 0.1 asks for "a cleanup report dict" and no more, so `{"removed": True}` and `{"status": "removed"}` are reports.
+A teardown that returned such a dict is complete unless something in it speaks against that: a sandbox that is owed one
 more teardown costs less than one that is forgotten.
 """
 

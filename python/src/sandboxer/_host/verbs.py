@@ -22,7 +22,7 @@ def _describe(extension: SandboxExtension, request: Request) -> JSON:
     kind = type(extension)
     described = {
         "id": request.meta.get("ext"),
-        "version": extension.version,
+        "version": str(extension.version),
         "protocols": PROTOCOLS,
         "verbs": [verb for verb in OPTIONAL_VERBS if overrides(kind, verb)],
         "features": list(extension.features),
@@ -91,7 +91,7 @@ VERBS: dict[str, Callable[[SandboxExtension, Request], JSON]] = {
     "wait_ready": lambda e, r: answers.reachability(e.wait_ready(r.object("handle")), r),
     "teardown": _teardown,
     "recover": lambda e, r: answers.recovered(e.recover(r.text("sandbox_id"), r.text("host")), r),
-    "list": lambda e, r: answers.listed(e.list(r.text("host")), r, "sandboxes", "sandbox_id"),
+    "list": lambda e, r: answers.listed(e.list(r.text("host")), r),
     "status": lambda e, r: answers.status(e.status(r.object("handle"))),
     "estimate_cost": lambda e, r: answers.quote(e.estimate_cost(r.profile(), r.span("duration_ms")), r),
     "prices": lambda e, r: answers.prices(e.prices()),
@@ -101,7 +101,7 @@ VERBS: dict[str, Callable[[SandboxExtension, Request], JSON]] = {
     "snapshot": _snapshot,
     "restore": _restore,
     "fork": _fork,
-    "list_snapshots": lambda e, r: answers.listed(e.list_snapshots(r.text("host")), r, "snapshots", "snapshot_id"),
+    "list_snapshots": lambda e, r: answers.listed_snapshots(e.list_snapshots(r.text("host")), r),
     "delete_snapshot": lambda e, r: report(
         e.delete_snapshot(r.text("snapshot_id"), r.text("host")), "delete_snapshot"
     ),

@@ -72,7 +72,7 @@ class SandboxExtension:
 
     @property
     def call(self) -> Call:
-        """The call that is being answered. Another thread of yours sees none: hand it what it needs."""
+        """The call that is being answered. A thread of your own has none, until it is in `with call.entered():`."""
         return current_call()
 
     @property
@@ -179,7 +179,7 @@ class SandboxExtension:
         raise _unsupported("fork")
 
     def list_snapshots(self, host: str) -> Any:
-        """As `list`, of snapshots."""
+        """As `list`, of snapshots: dicts with `snapshot_id` and `kind`."""
         raise _unsupported("list_snapshots")
 
     def delete_snapshot(self, snapshot_id: str, host: str) -> Any:

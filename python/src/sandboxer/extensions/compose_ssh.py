@@ -34,7 +34,7 @@ done
 
 
 class ComposeSSHExtension(SandboxExtension):
-    """Brings a repository's compose stack up on the placement host. Everything it makes is named by the sandbox's id."""
+    """Brings a repository's compose stack up on the placement host; what it makes is named by the sandbox's id."""
 
     version = "0.1.0"
     features = ("labels", "idempotent")

@@ -51,7 +51,7 @@ class Manifest:
     data: dict[str, Any]
 
     def load_handler(self) -> type[SandboxExtension]:
-        """The class that `handler` names. Raises `Unsupported` when it is no Python, `Precondition` when it is broken."""
+        """The class that `handler` names. Raises `Unsupported` when it is no Python, `Precondition` when broken."""
         python = _PYTHON.fullmatch(self.handler)
         if python is None or _OTHER.fullmatch(self.handler):
             raise Unsupported(f"`{self.handler}` of {self.id} is no class in Python", residue="none")
