@@ -4,16 +4,15 @@ use super::breach::{Breach, Rule};
 use super::child::{ChildProcess, told};
 use super::inbox::{CallFault, Inbox};
 use super::program::HostLimits;
-use super::running::{Input, lost};
 use crate::wire::{LONGEST_LINE, LineFault, Lines};
 use rustix::process::Signal;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWrite, DuplexStream};
 use tokio::net::unix::pipe;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +24,9 @@ const LOOKING: Duration = Duration::from_millis(200);
 const LONGEST_SAID: usize = 64 * 1024;
 /// How long a process that closed its standard output has to end by itself.
 const ENDING: Duration = Duration::from_millis(200);
+
+/// Where a process reads from, until that is closed.
+pub(super) type Input = Mutex<Option<Box<dyn AsyncWrite + Send + Unpin>>>;
 
 /// Where a process writes to.
 pub(super) enum Output {
@@ -130,7 +132,7 @@ impl Attending {
                     Ok(())
                 }
                 Heard::Ended => return CallFault::Died(Breach::new(Rule::Alive, "")),
-                Heard::Condemned => return self.condemnation.borrow().clone().unwrap_or_else(lost),
+                Heard::Condemned => return self.condemnation.borrow().clone().unwrap_or_else(CallFault::lost),
                 Heard::Stop => self.end_further(&mut deadline).await,
                 Heard::Look => self.look(),
             };

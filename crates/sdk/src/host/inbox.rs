@@ -26,6 +26,13 @@ pub(super) enum CallFault {
     NotKept(Box<Failure>),
 }
 
+impl CallFault {
+    /// Nobody is left who could say what became of it.
+    pub(super) fn lost() -> Self {
+        Self::Died(Breach::new(Rule::Alive, "its process was lost"))
+    }
+}
+
 pub(super) type Outcome = Result<Value, CallFault>;
 
 struct Pending {

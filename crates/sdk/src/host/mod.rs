@@ -16,6 +16,7 @@ mod redaction;
 mod running;
 mod said;
 mod trace;
+mod verbs;
 
 pub use breach::Rule;
 pub use hosted::HostedExtension;

@@ -1,6 +1,6 @@
 //! A process of an extension while it runs, as those see it who call it.
 
-use super::attending::{Attending, Output, PIECE, Peer};
+use super::attending::{Attending, Input, Output, PIECE, Peer};
 use super::breach::{Breach, Rule};
 use super::child::{ChildProcess, ChildStreams};
 use super::inbox::{CallFault, Inbox, Outcome};
@@ -28,8 +28,6 @@ pub(super) struct Running {
     limits: HostLimits,
     lifecycle: Lifecycle,
 }
-
-pub(super) type Input = Mutex<Option<Box<dyn AsyncWrite + Send + Unpin>>>;
 
 impl Running {
     /// Starts the program.
@@ -125,7 +123,7 @@ impl Running {
             biased;
             outcome = exchange => {
                 guard.armed = false;
-                return self.finished(outcome.unwrap_or_else(|_| Err(lost())), id).await;
+                return self.finished(outcome.unwrap_or_else(|_| Err(CallFault::lost())), id).await;
             }
             end = call.ended() => end,
         };
@@ -134,7 +132,7 @@ impl Running {
             answer.await
         };
         let outcome = match tokio::time::timeout(self.limits.answer, answered).await {
-            Ok(outcome) => outcome.unwrap_or_else(|_| Err(lost())),
+            Ok(outcome) => outcome.unwrap_or_else(|_| Err(CallFault::lost())),
             Err(_) => Err(self.unanswered(end)),
         };
         guard.armed = false;
@@ -204,10 +202,6 @@ impl Running {
             },
         }
     }
-}
-
-pub(super) fn lost() -> CallFault {
-    CallFault::Died(Breach::new(Rule::Alive, "its process was lost"))
 }
 
 /// Kills the process when whoever waits for an answer is dropped: nothing may be made behind everybody's back.
