@@ -200,6 +200,11 @@ impl HostId {
     pub fn localhost() -> Self {
         Self("localhost".to_owned())
     }
+
+    /// Whether it is this machine.
+    pub fn is_localhost(&self) -> bool {
+        self.0 == "localhost"
+    }
 }
 
 /// Checks the key of a label: 1 to 63 letters, digits, `-`, `_`, `.` and `/`; `sandboxer.` is ours alone.

@@ -1,5 +1,5 @@
-//! From the text of a file to a [`Manifest`](crate::Manifest) or a [`Profile`](crate::Profile), or to everything that is
-//! wrong with it.
+//! From the text of a file to a [`Manifest`](crate::Manifest), a [`Profile`](crate::Profile) or [`Host`](crate::Host)s, or
+//! to everything that is wrong with it.
 //!
 //! Pure: the caller reads the file. A faulty file yields all of its faults at once, each with its place, the line itself
 //! and, for a slip of the keyboard, the word that was probably meant. `tree` is the only importer of the YAML library; it
@@ -7,6 +7,7 @@
 
 mod destination;
 mod fault;
+mod hosts;
 mod manifest;
 mod profile;
 mod reader;
@@ -18,6 +19,7 @@ mod tree;
 mod values;
 
 pub use fault::Fault;
+pub use hosts::{HostEntry, HostsFile, parse_hosts};
 pub use manifest::parse_manifest;
 pub use profile::parse_profile;
 pub use reader::{Part, decode, fault_at};

@@ -6,16 +6,13 @@ use super::reader::{Fields, Reader};
 use super::sheet::Remark;
 use super::tree::{Content, Node};
 use super::values::{
-    check_variable, extension, folder, free_text, from_error, id_of_file, isolation, line, name, time_span, variable,
+    check_variable, extension, folder, free_text, id_of_file, isolation, labels, line, name, size, time_span, variable,
     word,
 };
-use crate::{
-    ByteSize, Cache, Expose, Network, Profile, ProfileInputs, Resources, SecretReference, TtlPolicy, check_label_key,
-};
+use crate::{Cache, Expose, Network, Profile, ProfileInputs, Resources, SecretReference, TtlPolicy};
 use serde_json::Value;
 
 const MOST_PROCESSES: u64 = 4_194_304;
-const LONGEST_LABEL: usize = 256;
 
 /// Reads a profile. Its `id` must be what the file is called: `profile.<slug>.yaml`.
 pub fn parse_profile(file_name: &str, text: &str) -> Result<Profile, Vec<Fault>> {
@@ -44,11 +41,7 @@ fn profile(mut fields: Fields<'_, '_, '_>) -> Option<Profile> {
         workdir: fields.optional("workdir", |reader, node| folder(reader, node, false)),
         options: fields.optional("options", Reader::object).unwrap_or_default(),
         setup: fields.optional("setup", |reader, node| reader.list(node, command)).unwrap_or_default(),
-        labels: fields
-            .optional("labels", |reader, node| {
-                reader.dictionary(node, |key| check_label_key(key).map_err(from_error), label_value)
-            })
-            .unwrap_or_default(),
+        labels: fields.optional("labels", labels).unwrap_or_default(),
         // Last, since `?` ends the reading: by now every key was read and every fault reported.
         id: id?,
     };
@@ -100,15 +93,6 @@ fn resources(reader: &mut Reader<'_>, node: &Node) -> Option<Resources> {
         memory: fields.optional("memory", size),
         pids: fields.optional("pids", |reader, node| reader.count(node, MOST_PROCESSES)),
         disk: fields.optional("disk", size),
-    })
-}
-
-fn size(reader: &mut Reader<'_>, node: &Node) -> Option<ByteSize> {
-    let subject = reader.subject();
-    reader.written(node, |text| match text.parse::<ByteSize>() {
-        Ok(size) if size.as_bytes() == 0 => Err(Remark::new(format!("{subject} must be above 0"))),
-        Ok(size) => Ok(size),
-        Err(error) => Err(from_error(error)),
     })
 }
 
@@ -165,14 +149,4 @@ fn command(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
         return reader.refuse(node, Remark::new("a command names a program first"));
     }
     Some(arguments)
-}
-
-fn label_value(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
-    reader.written(node, |text| {
-        if text.len() > LONGEST_LABEL || text.chars().any(char::is_control) {
-            Err(Remark::new("a label's value has at most 256 bytes and no control characters"))
-        } else {
-            Ok(text.to_owned())
-        }
-    })
 }

@@ -21,13 +21,17 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+        Self { sheet: Sheet::new(file, text), path: Vec::new() }
+    }
+
     /// Reads the whole text with `read`, which is given the root.
     pub(super) fn run<T>(
         file: &'a str,
         text: &'a str,
         read: impl FnOnce(&mut Self, &Node) -> Option<T>,
     ) -> Result<T, Vec<Fault>> {
-        let mut reader = Self { sheet: Sheet::new(file, text), path: Vec::new() };
+        let mut reader = Self::new(file, text);
         let value = tree::parse(&mut reader.sheet).and_then(|root| read(&mut reader, &root));
         reader.sheet.conclude(value)
     }

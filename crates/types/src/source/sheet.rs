@@ -77,6 +77,18 @@ impl<'a> Sheet<'a> {
         self.lines.partition_point(|start| *start <= place.start)
     }
 
+    /// The line and the column that `place` begins at, from 1.
+    pub(super) fn position(&self, place: Place) -> (usize, usize) {
+        let line = self.line(place);
+        let start = floor_char_boundary(self.text, place.start);
+        (line, self.text[self.lines[line - 1]..start].chars().count() + 1)
+    }
+
+    /// Whether every fault is among those that [`Self::conclude`] returns.
+    pub(super) fn shows_all(&self) -> bool {
+        self.unshown == 0
+    }
+
     /// Notes that `place` is wrong.
     pub(super) fn report(&mut self, place: Place, remark: Remark) {
         if self.faults.len() >= MOST_FAULTS {
@@ -84,11 +96,10 @@ impl<'a> Sheet<'a> {
             return;
         }
         let start = floor_char_boundary(self.text, place.start);
-        let line = self.line(place);
+        let (line, column) = self.position(place);
         let line_start = self.lines[line - 1];
         let line_end = self.lines.get(line).map_or(self.text.len(), |next| next - 1);
         let end = floor_char_boundary(self.text, place.end.clamp(start, line_end));
-        let column = self.text[line_start..start].chars().count() + 1;
         let width = self.text[start..end].trim_end().chars().count().max(1);
         self.faults.push(Fault {
             line,

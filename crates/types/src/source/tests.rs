@@ -1,5 +1,6 @@
 //! Whole files in, values or printed faults out.
 
+mod hosts;
 mod schema;
 
 use super::{Fault, LARGEST_FILE, Part, Remark, decode, fault_at, parse_manifest, parse_profile};

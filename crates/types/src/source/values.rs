@@ -1,13 +1,16 @@
-//! Readers of single values, shared by manifests and profiles.
+//! Readers of single values, shared by manifests, profiles and hosts.
 
 use super::reader::Reader;
 use super::sheet::Remark;
 use super::tree::Node;
 use crate::capabilities::UnknownWord;
 use crate::id::quote_shortened;
-use crate::{ExtensionId, IsolationLevel, TimeSpan};
+use crate::{ByteSize, ExtensionId, IsolationLevel, TimeSpan, check_label_key};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
+
+const LONGEST_LABEL: usize = 256;
 
 pub(super) fn from_error(error: impl Display) -> Remark {
     Remark::new(error.to_string())
@@ -79,6 +82,31 @@ pub(super) fn time_span(reader: &mut Reader<'_>, node: &Node) -> Option<TimeSpan
         Ok(span) if span.as_duration().is_zero() => Err(Remark::new(format!("{subject} must be above 0"))),
         Ok(span) => Ok(span),
         Err(error) => Err(from_error(error)),
+    })
+}
+
+/// An amount of bytes above zero.
+pub(super) fn size(reader: &mut Reader<'_>, node: &Node) -> Option<ByteSize> {
+    let subject = reader.subject();
+    reader.written(node, |text| match text.parse::<ByteSize>() {
+        Ok(size) if size.as_bytes() == 0 => Err(Remark::new(format!("{subject} must be above 0"))),
+        Ok(size) => Ok(size),
+        Err(error) => Err(from_error(error)),
+    })
+}
+
+/// Labels: keys and values of the author's own.
+pub(super) fn labels(reader: &mut Reader<'_>, node: &Node) -> Option<BTreeMap<String, String>> {
+    reader.dictionary(node, |key| check_label_key(key).map_err(from_error), label_value)
+}
+
+fn label_value(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    reader.written(node, |text| {
+        if text.len() > LONGEST_LABEL || text.chars().any(char::is_control) {
+            Err(Remark::new("a label's value has at most 256 bytes and no control characters"))
+        } else {
+            Ok(text.to_owned())
+        }
     })
 }
 
