@@ -33,6 +33,12 @@ pub struct Origin {
     pub folder: Option<PathBuf>,
 }
 
+impl Origin {
+    pub(super) fn built_in(name: &str) -> Self {
+        Self { layer: Layer::BuiltIn, file: name.to_owned(), folder: None }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.layer {

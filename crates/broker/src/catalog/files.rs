@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where manifests and profiles come from. Later sources replace what earlier ones have of the same id.
+/// Where manifests, profiles and hosts come from. Later sources replace what earlier ones have of the same id.
 #[derive(Debug, Clone)]
 pub enum CatalogSource {
     /// Compiled in: file names, with `extensions/` or `profiles/` before them, and texts.
@@ -31,10 +31,17 @@ pub(super) struct FoundFile {
     pub(super) text: Result<Arc<str>, Fault>,
 }
 
+/// A file of hosts.
+pub(super) struct FoundHosts {
+    pub(super) origin: Origin,
+    pub(super) text: Result<Arc<str>, Fault>,
+}
+
 /// What a source holds.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) files: Vec<FoundFile>,
+    pub(super) hosts: Option<FoundHosts>,
     /// Faults that belong to no id.
     pub(super) strays: Vec<Fault>,
 }
@@ -57,7 +64,7 @@ fn built_in(files: &[(&'static str, &'static str)]) -> Found {
         for (name, text) in files {
             let stem = name.strip_prefix(kind.folder()).and_then(|rest| rest.strip_prefix('/')).and_then(catalog_stem);
             if let Some(id) = stem {
-                let origin = Origin { layer: Layer::BuiltIn, file: (*name).to_owned(), folder: None };
+                let origin = Origin::built_in(name);
                 found.files.push(FoundFile { kind, id: id.to_owned(), origin, text: Ok(Arc::from(*text)) });
             }
         }
@@ -68,11 +75,14 @@ fn built_in(files: &[(&'static str, &'static str)]) -> Found {
 /// Unlike the other places, a directory that was named must exist and hold something.
 fn given(folder: &Path) -> Found {
     let mut found = directory(folder, Layer::Given);
-    let empty = ![Kind::Extension, Kind::Profile].iter().any(|kind| folder.join(kind.folder()).is_dir());
-    if empty {
+    let has_folder = [Kind::Extension, Kind::Profile].iter().any(|kind| folder.join(kind.folder()).is_dir());
+    if !has_folder && found.hosts.is_none() {
         let file = folder.display().to_string();
-        let message =
-            if folder.is_dir() { "neither `extensions/` nor `profiles/` is in it" } else { "no such directory" };
+        let message = if folder.is_dir() {
+            "none of `extensions/`, `profiles/` and `hosts.yaml` is in it"
+        } else {
+            "no such directory"
+        };
         found.strays.push(Fault::of_file(file, message));
     }
     found
@@ -93,6 +103,13 @@ fn directory(folder: &Path, layer: Layer) -> Found {
                 found.strays.push(Fault::of_file(inner.display().to_string(), format!("cannot be listed: {error}")));
             }
         }
+    }
+    let path = folder.join(Kind::Host.folder());
+    // A link that leads nowhere is a file that cannot be read, not one that is not there.
+    if path.symlink_metadata().is_ok() {
+        let file = path.display().to_string();
+        let text = read_text(&path, &file);
+        found.hosts = Some(FoundHosts { origin: Origin { layer, file, folder: Some(folder.to_owned()) }, text });
     }
     found
 }

@@ -4,19 +4,21 @@ use super::binding::{self, Bound};
 use super::entry::{CatalogExtension, CatalogProfile, Layer, Origin};
 use super::files::{CatalogSource, FoundFile};
 use super::handlers::{BuiltinHandler, ResolvedHandler, resolve};
+use super::hosts::{self, CatalogHost};
 use super::miss::{Inertness, Kind, Miss};
 use super::shelf::{Listing, Shelf, Slot};
 use super::trust::{TrustBook, Watch};
 use sandboxer_types::source::{Fault, Part, Remark, fault_at, parse_manifest, parse_profile};
-use sandboxer_types::{ExtensionId, Manifest, Profile, ProfileId, Timeouts};
+use sandboxer_types::{ExtensionId, HostId, Manifest, Profile, ProfileId, Timeouts};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-/// All extensions and profiles, sound or not.
+/// All extensions, profiles and hosts, sound or not.
 #[derive(Debug)]
 pub struct Catalog {
     extensions: Shelf<CatalogExtension>,
     profiles: Shelf<CatalogProfile>,
+    hosts: Shelf<CatalogHost>,
     strays: Vec<Fault>,
 }
 
@@ -32,6 +34,7 @@ impl Catalog {
             extensions: Shelf::new(Kind::Extension),
             profiles: BTreeMap::new(),
             inert_profiles: BTreeMap::new(),
+            hosts: hosts::shelf(),
             strays: Vec::new(),
         };
         for source in sources {
@@ -86,10 +89,21 @@ impl Catalog {
         self.profiles.list()
     }
 
+    /// The host called `id`, if it can be used. What a host of the user's ssh config is called is not known here.
+    pub fn host(&self, id: &HostId) -> Result<&CatalogHost, Miss> {
+        self.hosts.get(id.as_str())
+    }
+
+    /// All hosts by id, sound or not; `localhost` is always among them.
+    pub fn hosts(&self) -> Vec<Listing<'_, CatalogHost>> {
+        self.hosts.list()
+    }
+
     /// The faults that loading found. [`Self::check`] finds more, and takes longer.
     pub fn faults(&self) -> Vec<&Fault> {
         let remarks = self.profiles.sound().flat_map(|profile| &profile.remarks);
-        self.strays.iter().chain(self.extensions.faults()).chain(self.profiles.faults()).chain(remarks).collect()
+        let broken = self.extensions.faults().chain(self.profiles.faults()).chain(self.hosts.faults());
+        self.strays.iter().chain(broken).chain(remarks).collect()
     }
 
     /// Every fault there is: those of loading, and what only validators find in schemas, settings and examples.
@@ -120,6 +134,7 @@ struct Loading<'a> {
     extensions: Shelf<CatalogExtension>,
     profiles: BTreeMap<String, Unbound>,
     inert_profiles: BTreeMap<String, (Origin, Inertness)>,
+    hosts: Shelf<CatalogHost>,
     strays: Vec<Fault>,
 }
 
@@ -128,7 +143,9 @@ impl Loading<'_> {
         let found = source.read();
         self.strays.extend(found.strays);
         let watch = match source {
-            CatalogSource::WorkingDirectory(folder) if !found.files.is_empty() => Some(Watch::new(trust, folder)),
+            CatalogSource::WorkingDirectory(folder) if !found.files.is_empty() || found.hosts.is_some() => {
+                Some(Watch::new(trust, folder))
+            }
             _ => None,
         };
         for file in found.files {
@@ -137,8 +154,13 @@ impl Loading<'_> {
                 None => match file.kind {
                     Kind::Extension => self.extension(file, watch.as_ref()),
                     Kind::Profile => self.profile(file),
+                    Kind::Host => {}
                 },
             }
+        }
+        if let Some(found) = found.hosts {
+            let inertness = watch.as_ref().and_then(|watch| watch.inertness_of_hosts(&found));
+            self.strays.extend(hosts::shelve(&mut self.hosts, found, inertness));
         }
     }
 
@@ -146,6 +168,7 @@ impl Loading<'_> {
         let shelf = match file.kind {
             Kind::Extension => &mut self.extensions.inert,
             Kind::Profile => &mut self.inert_profiles,
+            Kind::Host => &mut self.hosts.inert,
         };
         shelf.insert(file.id, (file.origin, inertness));
     }
@@ -244,11 +267,11 @@ impl Loading<'_> {
             };
             profiles.slots.insert(id, slot);
         }
-        Catalog { extensions: self.extensions, profiles, strays: self.strays }
+        Catalog { extensions: self.extensions, profiles, hosts: self.hosts, strays: self.strays }
     }
 }
 
-fn shadows(replaced: Option<(Origin, Vec<Origin>)>) -> Vec<Origin> {
+pub(super) fn shadows(replaced: Option<(Origin, Vec<Origin>)>) -> Vec<Origin> {
     match replaced {
         None => Vec::new(),
         Some((origin, mut shadows)) => {

@@ -12,6 +12,8 @@ pub enum Kind {
     Extension,
     /// A profile.
     Profile,
+    /// A host.
+    Host,
 }
 
 impl Kind {
@@ -20,6 +22,7 @@ impl Kind {
         match self {
             Self::Extension => "extension",
             Self::Profile => "profile",
+            Self::Host => "host",
         }
     }
 
@@ -28,14 +31,16 @@ impl Kind {
         match self {
             Self::Extension => "ext.",
             Self::Profile => "profile.",
+            Self::Host => "",
         }
     }
 
-    /// The folder its files lie in.
+    /// The folder its files lie in; for hosts, the one file they all stand in.
     pub const fn folder(self) -> &'static str {
         match self {
             Self::Extension => "extensions",
             Self::Profile => "profiles",
+            Self::Host => "hosts.yaml",
         }
     }
 
@@ -43,6 +48,7 @@ impl Kind {
         match self {
             Self::Extension => "ext",
             Self::Profile => "profile",
+            Self::Host => "host",
         }
     }
 }

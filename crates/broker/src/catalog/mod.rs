@@ -1,4 +1,4 @@
-//! What can be made, and by whom: manifests and profiles of every source, and whether the working directory is trusted.
+//! What can be made, by whom and where: manifests, profiles and hosts of every source, and whether the working directory is trusted.
 //!
 //! [`Catalog::load`] never fails. A file that is broken is kept as such, with its faults, and disables nothing but its own
 //! id; a file of the working directory is inert until [`TrustBook`] knows its digest. Looking something up answers with
@@ -11,6 +11,7 @@ mod binding;
 mod entry;
 mod files;
 mod handlers;
+mod hosts;
 mod inputs;
 mod load;
 mod miss;
@@ -24,8 +25,9 @@ mod trust;
 pub use entry::{CatalogExtension, CatalogProfile, Layer, Origin};
 pub use files::CatalogSource;
 pub use handlers::{BuiltinHandler, ResolvedHandler};
+pub use hosts::CatalogHost;
 pub use inputs::validate_inputs;
 pub use load::Catalog;
 pub use miss::{Inertness, Kind, Miss};
 pub use shelf::Listing;
-pub use trust::{SurveyedExposure, SurveyedHandler, TrustBook, TrustFault, TrustSurvey, survey};
+pub use trust::{SurveyedExposure, SurveyedHandler, SurveyedHost, TrustBook, TrustFault, TrustSurvey, survey};

@@ -85,8 +85,9 @@ fn describe(survey: &TrustSurvey, dry_run: bool) -> String {
     for exposure in &survey.exposures {
         lines.push(format!("  exposes   {} ({})", exposure.expose.path, exposure.profile));
     }
-    if survey.hosts {
-        lines.push("  names     hosts to place sandboxes on".to_owned());
+    for host in &survey.hosts {
+        let place = host.ssh.as_ref().map_or_else(|| "this machine".to_owned(), ToString::to_string);
+        lines.push(format!("  logs in   to {place} ({})", host.id));
     }
     for fault in survey.refused.iter().chain(&survey.broken) {
         lines.push(format!("  broken    {}", fault.headline()));

@@ -83,7 +83,7 @@ fn a_directory_that_was_given_must_hold_something() {
     insta::assert_snapshot!(directory.printed(&catalog.check()), @r"
     [dir]/gone: no such directory
 
-    [dir]: neither `extensions/` nor `profiles/` is in it
+    [dir]: none of `extensions/`, `profiles/` and `hosts.yaml` is in it
     ");
     let quiet = load(&[CatalogSource::Config(directory.join("gone"))]);
     assert_eq!(quiet.check(), []);

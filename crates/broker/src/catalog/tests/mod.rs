@@ -1,5 +1,6 @@
 //! The catalog over real folders.
 
+mod hosts;
 mod inputs;
 mod loading;
 mod trusting;

@@ -12,6 +12,8 @@ network: host
 expose: [{path: ~/.cargo, mode: ro}]
 ";
 
+const HOSTS: &str = "hosts: [{id: build-1, ssh: me@example.org:2222}, {id: my-alias}, {id: localhost, slots: 2}]\n";
+
 /// Something done to a directory, and what it is called.
 type Change = (&'static str, &'static dyn Fn(&Directory));
 
@@ -21,7 +23,7 @@ fn project() -> Directory {
         ("extensions/lib/helper.sh", "true\n"),
         ("profiles/profile.open.yaml", OPEN_PROFILE),
         ("profiles/profile.quiet.yaml", "id: profile.quiet\nextension: ext.local\n"),
-        ("hosts.yaml", "hosts: []\n"),
+        ("hosts.yaml", HOSTS),
         ("src/main.rs", "not covered"),
     ]);
     directory.write_program("extensions/run.sh", "#!/bin/sh\n");
@@ -170,7 +172,7 @@ fn a_book_is_kept_for_its_owner_alone_and_read_back() {
     assert_eq!(std::fs::metadata(&path).expect("is there").permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(path.parent().expect("has one")).expect("lists").count(), 1, "no leftovers");
     assert_eq!(TrustBook::load(&path).expect("loads"), book);
-    assert!(book.knows(directory.path(), "hosts.yaml", b"hosts: []\n"));
+    assert!(book.knows(directory.path(), "hosts.yaml", HOSTS.as_bytes()));
     assert!(!book.knows(directory.path(), "hosts.yaml", b"hosts: [evil]\n"));
     assert_eq!(book.directories().map(|(_, files)| files).collect::<Vec<_>>(), [6]);
 

@@ -1,13 +1,14 @@
 //! The digests of everything that trust in a directory covers.
 
 use crate::catalog::files::{ReadFault, open_regular};
+use crate::catalog::miss::Kind;
 use sandboxer_types::source::Fault;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The file of a directory that names hosts, beside its two folders.
-pub(super) const HOSTS_FILE: &str = "hosts.yaml";
+pub(super) const HOSTS_FILE: &str = Kind::Host.folder();
 /// The folders that trust covers.
 pub(super) const FOLDERS: [&str; 2] = ["extensions", "profiles"];
 const LARGEST: u64 = 64 * 1024 * 1024;

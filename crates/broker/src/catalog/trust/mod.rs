@@ -10,5 +10,5 @@ mod survey;
 mod watch;
 
 pub use book::{TrustBook, TrustFault};
-pub use survey::{SurveyedExposure, SurveyedHandler, TrustSurvey, survey};
+pub use survey::{SurveyedExposure, SurveyedHandler, SurveyedHost, TrustSurvey, survey};
 pub(super) use watch::Watch;

@@ -2,10 +2,10 @@
 
 use super::book::TrustFault;
 use super::digest::{Digests, HOSTS_FILE, canonical, digest_of};
-use crate::catalog::files::{CatalogSource, FoundFile};
+use crate::catalog::files::{CatalogSource, FoundFile, FoundHosts};
 use crate::catalog::miss::Kind;
-use sandboxer_types::source::{Fault, parse_manifest, parse_profile};
-use sandboxer_types::{Expose, ExtensionId, Handler, Network, ProfileId};
+use sandboxer_types::source::{Fault, parse_hosts, parse_manifest, parse_profile};
+use sandboxer_types::{Expose, ExtensionId, Handler, HostId, Network, ProfileId, SshDestination};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,6 +28,15 @@ pub struct SurveyedExposure {
     pub expose: Expose,
 }
 
+/// A machine that sandboxes could be placed on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SurveyedHost {
+    /// What it would be called.
+    pub id: HostId,
+    /// Where ssh would look for it; nothing for this machine itself.
+    pub ssh: Option<SshDestination>,
+}
+
 /// What trusting a directory would allow, and the digests it would be remembered by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrustSurvey {
@@ -41,8 +50,8 @@ pub struct TrustSurvey {
     pub host_network: Vec<ProfileId>,
     /// The folders of the host that would be seen inside.
     pub exposures: Vec<SurveyedExposure>,
-    /// Whether it names hosts to place sandboxes on.
-    pub hosts: bool,
+    /// The hosts that sandboxes could be placed on.
+    pub hosts: Vec<SurveyedHost>,
     /// What cannot be trusted at all, so that nothing is.
     pub refused: Vec<Fault>,
     /// What is broken, and would stay so.
@@ -55,7 +64,7 @@ pub fn survey(directory: &Path) -> Result<TrustSurvey, TrustFault> {
     let digests = Digests::of_directory(&path);
     let mut survey = TrustSurvey {
         directory: name,
-        hosts: digests.files.contains_key(HOSTS_FILE),
+        hosts: Vec::new(),
         files: digests.files,
         handlers: Vec::new(),
         host_network: Vec::new(),
@@ -67,6 +76,9 @@ pub fn survey(directory: &Path) -> Result<TrustSurvey, TrustFault> {
     survey.broken = found.strays;
     for file in &found.files {
         survey.take(file);
+    }
+    if let Some(hosts) = &found.hosts {
+        survey.take_hosts(hosts);
     }
     Ok(survey)
 }
@@ -98,6 +110,24 @@ impl TrustSurvey {
                 }
                 Err(faults) => self.broken.extend(faults),
             },
+            // They stand in one file, which is no file of an id.
+            Kind::Host => {}
+        }
+    }
+
+    fn take_hosts(&mut self, found: &FoundHosts) {
+        let text = match &found.text {
+            Ok(text) => text,
+            Err(fault) => return self.broken.push(fault.clone()),
+        };
+        self.files.insert(HOSTS_FILE.to_owned(), digest_of(text.as_bytes()));
+        let file = parse_hosts(&found.origin.file, text);
+        self.broken.extend(file.faults);
+        for entry in file.entries {
+            match entry.host {
+                Ok(host) => self.hosts.push(SurveyedHost { ssh: host.destination(), id: host.id }),
+                Err(faults) => self.broken.extend(faults),
+            }
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use super::book::TrustBook;
 use super::digest::{Digests, canonical, digest_of};
-use crate::catalog::files::FoundFile;
+use crate::catalog::files::{FoundFile, FoundHosts};
 use crate::catalog::miss::{Inertness, Kind};
+use sandboxer_types::source::Fault;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A directory, and what was trusted in it.
 pub(in crate::catalog) struct Watch<'a> {
@@ -23,11 +25,20 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Why the file is inert, if it is. A file that could not be read cannot have been trusted.
+    /// Why the file is inert, if it is.
     pub(in crate::catalog) fn inertness(&self, file: &FoundFile) -> Option<Inertness> {
-        let below = format!("{}/{}.yaml", file.kind.folder(), file.id);
-        let known = self.trusted.and_then(|trusted| trusted.get(&below));
-        match (known, &file.text) {
+        self.compare(&format!("{}/{}.yaml", file.kind.folder(), file.id), &file.text)
+    }
+
+    /// Why the file of hosts is inert, if it is.
+    pub(in crate::catalog) fn inertness_of_hosts(&self, hosts: &FoundHosts) -> Option<Inertness> {
+        self.compare(Kind::Host.folder(), &hosts.text)
+    }
+
+    /// A file that could not be read cannot have been trusted.
+    fn compare(&self, below: &str, text: &Result<Arc<str>, Fault>) -> Option<Inertness> {
+        let known = self.trusted.and_then(|trusted| trusted.get(below));
+        match (known, text) {
             (Some(known), Ok(text)) if *known == digest_of(text.as_bytes()) => None,
             (Some(_), _) => Some(Inertness::Changed),
             (None, _) => Some(Inertness::NotTrusted),
