@@ -8,6 +8,7 @@ use std::error::Error;
 pub struct ReachError {
     kind: ReachErrorKind,
     message: String,
+    hint: Option<String>,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -18,7 +19,7 @@ pub struct ReachError {
 pub enum ReachErrorKind {
     /// Nobody answers, or the connection broke; what was under way may have happened.
     Unreachable,
-    /// Nobody listens on the port or socket inside.
+    /// Nobody listens on the port or socket, inside or at the machine itself.
     Refused,
     /// There is no such file, folder or process.
     NotFound,
@@ -52,12 +53,24 @@ pub enum ReachErrorKind {
     Local,
     /// The other side answered what it should not.
     Protocol,
+    /// No machine has that name.
+    UnknownHost,
+    /// The machine shows another key than the one that is known of it.
+    HostKeyChanged,
+    /// The machine does not let us log in.
+    LoginRefused,
+    /// The machine takes no further connection or session at the moment.
+    Busy,
+    /// The machine does not pass connections on to its sockets.
+    ForwardingRefused,
+    /// The agent cannot be put or run there: another kind of machine, no room for a program, or a program that is missing.
+    AgentCannotRun,
 }
 
 impl ReachError {
     /// An error without a cause.
     pub fn new(kind: ReachErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), hint: None, source: None }
     }
 
     /// The same error with its cause.
@@ -65,6 +78,18 @@ impl ReachError {
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same error with what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// Why it failed.
@@ -79,6 +104,14 @@ impl ReachError {
             ReachErrorKind::NotExecutable => Some(126),
             _ => None,
         }
+    }
+
+    /// The fault of a connector, which may have one of ours inside already.
+    pub(crate) fn connecting(place: &dyn std::fmt::Display, fault: std::io::Error) -> Self {
+        fault.downcast::<Self>().unwrap_or_else(|fault| {
+            let message = format!("cannot connect to the sandbox's agent at `{place}`");
+            Self::new(ReachErrorKind::Unreachable, message).with_source(fault)
+        })
     }
 
     pub(crate) fn local(what: impl std::fmt::Display, source: std::io::Error) -> Self {

@@ -31,11 +31,12 @@ mod execution;
 mod options;
 mod port;
 mod session;
+mod ssh;
 mod watch;
 
 pub use agent::AgentSession;
 pub use command::{CommandInfo, Ending, Pace, ProcessSelector, SignalScope};
-pub use connect::{ByteStream, Connector, ProcessStream, Tcp, UnixSocket};
+pub use connect::{ByteStream, Connector, ProcessStream, Ssh, Tcp, UnixSocket};
 pub use content::{Content, Extent, WriteOptions};
 pub use entry::{Entry, EntryKind};
 pub use error::{ReachError, ReachErrorKind};
@@ -45,4 +46,5 @@ pub use execution::{
 pub use options::{AccessToken, SessionOptions};
 pub use port::{Port, Target};
 pub use session::{Events, Session};
+pub use ssh::{AgentPlace, AgentProgram, SshDestination, SshDestinationError, SshMaster, SshSettings};
 pub use watch::{ChangeKind, WatchEvent};

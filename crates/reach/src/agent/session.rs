@@ -44,12 +44,10 @@ pub struct AgentSession {
 }
 
 impl AgentSession {
-    /// Connects to an agent. That it answers shows only with the first call.
+    /// Connects to an agent. That it answers shows only with the first call. A connector's own [`ReachError`] is given as
+    /// it is.
     pub async fn connect(connector: &dyn Connector, options: SessionOptions) -> Result<Self, ReachError> {
-        let stream = connector.connect().await.map_err(|error| {
-            let message = format!("cannot connect to the sandbox's agent at `{connector}`");
-            ReachError::new(ReachErrorKind::Unreachable, message).with_source(error)
-        })?;
+        let stream = connector.connect().await.map_err(|error| ReachError::connecting(&connector, error))?;
         Self::over(stream, options).await
     }
 

@@ -1,6 +1,7 @@
 //! How to get a stream of bytes to an agent.
 
 mod process;
+mod ssh;
 mod tcp;
 mod unix;
 
@@ -9,7 +10,9 @@ use std::{fmt, io};
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use process::Joined;
 pub use process::ProcessStream;
+pub use ssh::Ssh;
 pub use tcp::Tcp;
 pub use unix::UnixSocket;
 

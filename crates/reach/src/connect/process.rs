@@ -16,7 +16,7 @@ mod child;
 mod stream;
 
 use child::Minder;
-use stream::Joined;
+pub(crate) use stream::Joined;
 
 /// More noise than this before the mark is no login shell's.
 const MOST_NOISE: usize = 64 * 1024;
@@ -94,9 +94,9 @@ impl fmt::Display for ProcessStream {
     }
 }
 
-#[async_trait]
-impl Connector for ProcessStream {
-    async fn connect(&self) -> io::Result<Box<dyn ByteStream>> {
+impl ProcessStream {
+    /// Starts the program; the stream begins behind the mark.
+    pub(crate) async fn open(&self) -> io::Result<Joined> {
         let mut child = self.spawn()?;
         let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(mut stdout), Some(stderr)) = streams else {
@@ -118,7 +118,14 @@ impl Connector for ProcessStream {
                 }
             };
         }
-        Ok(Box::new(Joined::new(begun, stdin, stdout, minder)))
+        Ok(Joined::new(begun, stdin, stdout, minder))
+    }
+}
+
+#[async_trait]
+impl Connector for ProcessStream {
+    async fn connect(&self) -> io::Result<Box<dyn ByteStream>> {
+        Ok(Box::new(self.open().await?))
     }
 }
 

@@ -1,29 +1,35 @@
 //! Every kind of session there is.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use std::{fs, io};
+use std::{fmt, io};
 
 use async_trait::async_trait;
-use rustix::process::{Signal, pidfd_send_signal};
 use sandboxer_agent::{Listen, Options};
 use sandboxer_reach::{
-    AccessToken, AgentSession, ByteStream, Connector, ProcessStream, Session, SessionOptions, Tcp, UnixSocket,
+    AccessToken, AgentSession, ByteStream, Connector, ProcessStream, Session, SessionOptions, Ssh, Tcp, UnixSocket,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::bench::Kind;
-use crate::support::{Agent, Details, agent_folder, is_root, own_name, player, watch};
+use crate::support::sshd::Machine;
+use crate::support::{Agent, Details, agent_folder, end_daemon, is_root, own_name, player};
 
 type Start = fn() -> Box<dyn Kind>;
 
 pub(crate) fn all() -> Vec<(&'static str, Start)> {
-    vec![("unix", unix as Start), ("tcp", tcp), ("stdio", stdio), ("relay", relay)]
+    vec![
+        ("unix", unix as Start),
+        ("tcp", tcp),
+        ("stdio", stdio),
+        ("relay", relay),
+        ("ssh", ssh),
+        ("ssh_forwarded", ssh_forwarded),
+    ]
 }
 
 /// An agent behind a connector.
@@ -149,11 +155,51 @@ struct Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let Ok(pid) = fs::read_to_string(&self.pid_file) else { return };
-        let process = watch(pid.parse().unwrap());
-        pidfd_send_signal(&process, Signal::TERM).unwrap();
-        let mut wanted = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
-        rustix::event::poll(&mut wanted, None).unwrap();
+        end_daemon(&self.pid_file);
+    }
+}
+
+fn on_a_machine(connector: impl FnOnce(Ssh) -> Box<dyn Connector>) -> Box<dyn Kind> {
+    let machine = Machine::start();
+    let folder = agent_folder();
+    Box::new(AgentKind {
+        connector: connector(machine.ssh(folder.path())),
+        options: SessionOptions::default(),
+        folder: folder.path().canonicalize().unwrap(),
+        opens_more: true,
+        _keep: Box::new((machine, folder)),
+    })
+}
+
+fn ssh() -> Box<dyn Kind> {
+    on_a_machine(|ssh| Box::new(ssh.without_forwarding()))
+}
+
+fn ssh_forwarded() -> Box<dyn Kind> {
+    on_a_machine(|ssh| Box::new(Forwarded(ssh)))
+}
+
+/// Connections by the forwarded socket alone.
+#[derive(Debug)]
+struct Forwarded(Ssh);
+
+impl fmt::Display for Forwarded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+#[async_trait]
+impl Connector for Forwarded {
+    async fn connect(&self) -> io::Result<Box<dyn ByteStream>> {
+        if let Ok(stream) = self.0.forwarded().await {
+            return Ok(stream);
+        }
+        // The first one starts the agent.
+        let relayed = self.0.relayed().await.map_err(io::Error::other)?;
+        let stream = self.0.forwarded().await.map_err(io::Error::other);
+        drop(relayed);
+        stream
     }
 }
 

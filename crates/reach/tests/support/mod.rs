@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "not every test binary uses all of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+pub mod sshd;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -22,6 +24,11 @@ pub const HELD: Pace = Pace::Held { linger: Duration::ZERO };
 const ROLE: &str = "SANDBOXER_TEST_ROLE";
 /// What the role needs to know.
 const DETAILS: &str = "SANDBOXER_TEST_DETAILS";
+/// What the arguments of a real agent would say.
+pub const SOCKET: &str = "SANDBOXER_TEST_SOCKET";
+pub const MARK: &str = "SANDBOXER_TEST_MARK";
+/// So that the harness of tests runs [`agent_process`], and nothing else.
+const PLAY: [&str; 4] = ["--exact", "support::agent_process", "--ignored", "--nocapture"];
 /// Precedes the address that an agent listens on.
 const LISTENING: &str = "listening on ";
 
@@ -30,7 +37,7 @@ const LISTENING: &str = "listening on ";
 pub struct Details {
     pub options: Options,
     pub token: Option<String>,
-    /// A relay's socket, and what it says before it relays.
+    /// A relay's socket, and what it says before it relays; what [`SOCKET`] and [`MARK`] say otherwise.
     pub relay: Option<(PathBuf, Option<String>)>,
     /// Where a daemon tells who it is.
     pub pid_file: Option<PathBuf>,
@@ -57,9 +64,11 @@ pub fn play() -> bool {
     // A relay hands its own environment on to the daemon it starts, but for this word.
     let is_daemon = std::env::args().nth(1).as_deref() == Some("daemon");
     if role == "relay" && !is_daemon {
-        let (socket, mark) = details.relay.unwrap();
+        let told = || (std::env::var_os(SOCKET).unwrap().into(), std::env::var(MARK).ok());
+        let (socket, mark) = details.relay.unwrap_or_else(told);
         let program = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
-        sandboxer_agent::relay(&Relay { socket, mark, daemon: vec![program, "daemon".to_owned()] }).unwrap();
+        let daemon = [program.as_str(), "daemon"].into_iter().chain(PLAY).map(str::to_owned).collect();
+        sandboxer_agent::relay(&Relay { socket, mark, daemon }).unwrap();
         return true;
     }
     if let Some(path) = details.pid_file {
@@ -78,7 +87,7 @@ pub fn play() -> bool {
 /// This program, to be started in that role.
 pub fn player(role: &str, details: &Details) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "support::agent_process", "--ignored", "--nocapture"]);
+    command.args(PLAY);
     command.env(ROLE, role).env(DETAILS, serde_json::to_string(details).unwrap());
     command
 }
@@ -257,6 +266,18 @@ pub async fn ended(process: OwnedFd) {
 pub fn watch(pid: u32) -> OwnedFd {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
+}
+
+/// Ends a process that wrote its number there, if it did, and waits for that.
+pub fn end_daemon(pid_file: &std::path::Path) {
+    let Ok(pid) = std::fs::read_to_string(pid_file) else { return };
+    let Some(pid) = rustix::process::Pid::from_raw(pid.parse().unwrap()) else { return };
+    // It may have left by itself.
+    let Ok(process) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else { return };
+    if rustix::process::pidfd_send_signal(&process, rustix::process::Signal::TERM).is_ok() {
+        let mut wanted = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut wanted, None).unwrap();
+    }
 }
 
 /// A shell script.

@@ -12,7 +12,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use super::child::Minder;
 
 /// Both directions, and whoever minds the program.
-pub(super) struct Joined {
+pub(crate) struct Joined {
     /// What came behind the mark.
     begun: BytesMut,
     /// `None` once it was shut down: only closing a pipe tells the program.
@@ -43,6 +43,12 @@ impl Joined {
     pub(super) fn new(begun: BytesMut, stdin: ChildStdin, stdout: ChildStdout, minder: Minder) -> Self {
         let (reading, writing) = (Reason::default(), Reason::default());
         Self { begun, stdin: Some(stdin), stdout, minder, reading, writing }
+    }
+
+    /// Puts back what was read too far.
+    pub(crate) fn put_back(&mut self, unread: BytesMut) {
+        let behind = std::mem::replace(&mut self.begun, unread);
+        self.begun.unsplit(behind);
     }
 
     fn stdin(&mut self) -> io::Result<Pin<&mut ChildStdin>> {

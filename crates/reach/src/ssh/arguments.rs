@@ -1,0 +1,179 @@
+//! The arguments of `ssh`, and nothing else: from settings to lists of words.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::files::Files;
+use super::{SshDestination, SshSettings};
+
+/// What the login shell runs, whichever it is: all that matters goes by standard input.
+const SHELL: &str = "exec /bin/sh";
+/// No machine can have this name (RFC 2606): what goes through a master leads nowhere else.
+const NOWHERE: &str = "mux.invalid";
+
+/// Of every connection, whatever the user's configuration says: nothing is asked, nothing is forwarded that we did not
+/// ask for, a key that is new is noted and a key that changed is refused, and a silent machine is given up in 15 seconds.
+const CONNECTION: [&str; 14] = [
+    "-oBatchMode=yes",
+    "-oServerAliveInterval=5",
+    "-oServerAliveCountMax=3",
+    "-oConnectionAttempts=1",
+    "-oStrictHostKeyChecking=accept-new",
+    "-oUpdateHostKeys=no",
+    "-oRemoteCommand=none",
+    "-oRequestTTY=no",
+    "-oClearAllForwardings=yes",
+    "-oForwardAgent=no",
+    "-oForwardX11=no",
+    "-oPermitLocalCommand=no",
+    "-oVisualHostKey=no",
+    "-oLogLevel=ERROR",
+];
+
+/// A connection that stays in the background once it is logged in, and that others go through.
+pub(super) fn master(settings: &SshSettings, destination: &SshDestination, files: &Files) -> Vec<OsString> {
+    let mut words = words(&["-M", "-N", "-f", "-T", "-S"]);
+    words.push(files.control().into());
+    words.push("-E".into());
+    words.push(files.log().into());
+    words.push(format!("-oControlPersist={}", settings.linger.as_secs().max(1)).into());
+    words.extend(self::words(&["-oStreamLocalBindUnlink=yes", "-oStreamLocalBindMask=0177"]));
+    words.extend(connection(settings, files));
+    words.extend(target(destination));
+    words
+}
+
+/// A connection of its own for one session.
+pub(super) fn alone(settings: &SshSettings, destination: &SshDestination, files: &Files) -> Vec<OsString> {
+    let mut words = words(&["-T", "-oControlMaster=no", "-oControlPath=none"]);
+    words.extend(connection(settings, files));
+    words.extend(target(destination));
+    words.push(SHELL.into());
+    words
+}
+
+/// A session through the master.
+pub(super) fn session(files: &Files) -> Vec<OsString> {
+    let mut words = through(files);
+    words.extend(self::words(&["-T", "--", NOWHERE, SHELL]));
+    words
+}
+
+/// A word to the master itself.
+pub(super) fn control(files: &Files, word: &str) -> Vec<OsString> {
+    let mut words = through(files);
+    words.extend(self::words(&["-O", word, "--", NOWHERE]));
+    words
+}
+
+/// Asks the master to listen at `local`, and to pass on who comes to the socket `remote` of the machine. Neither path may
+/// contain what [`Files`] refuses.
+pub(super) fn forward(files: &Files, local: &Path, remote: &str) -> Vec<OsString> {
+    let mut words = through(files);
+    words.extend(self::words(&["-O", "forward", "-L"]));
+    let mut pair = local.as_os_str().to_owned();
+    pair.push(":");
+    pair.push(remote);
+    words.push(pair);
+    words.extend(self::words(&["--", NOWHERE]));
+    words
+}
+
+/// Without a master that answers, or where it has no room, `ssh` would quietly connect by itself, with the user's
+/// configuration: it is not given one, and cannot.
+fn through(files: &Files) -> Vec<OsString> {
+    let mut words = words(&["-F", "none", "-S"]);
+    words.push(files.control().into());
+    words.extend(self::words(&["-oBatchMode=yes", "-oProxyCommand=false"]));
+    words
+}
+
+fn connection(settings: &SshSettings, files: &Files) -> Vec<OsString> {
+    let mut words = Vec::new();
+    if let Some(config) = &settings.config {
+        words.extend(["-F".into(), config.into()]);
+    }
+    if let Some(identity) = &settings.identity {
+        words.extend(["-oIdentitiesOnly=yes".into(), "-i".into(), identity.into()]);
+    }
+    words.extend(self::words(&CONNECTION));
+    words.push(format!("-oConnectTimeout={}", settings.connect_timeout.as_secs().max(1)).into());
+    // The first of them is written to. The folder has no character that would end the quotes.
+    let mut known = OsString::from("-oUserKnownHostsFile=\"");
+    known.push(files.known_hosts());
+    known.push("\" ~/.ssh/known_hosts");
+    words.push(known);
+    words
+}
+
+fn target(destination: &SshDestination) -> Vec<OsString> {
+    let mut words = Vec::new();
+    if let Some(user) = destination.user() {
+        words.extend(["-l".into(), user.into()]);
+    }
+    if let Some(port) = destination.port() {
+        words.extend(["-p".into(), port.to_string().into()]);
+    }
+    words.extend(["--".into(), destination.host().into()]);
+    words
+}
+
+fn words(list: &[&str]) -> Vec<OsString> {
+    list.iter().map(OsString::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given() -> (SshSettings, SshDestination, Files) {
+        let mut settings = SshSettings::new("/state/s h");
+        settings.config = Some("/c".into());
+        settings.identity = Some("/i".into());
+        let destination = "me@[::1]:2222".parse().unwrap();
+        let files = Files::of(&settings, &destination).unwrap();
+        (settings, destination, files)
+    }
+
+    fn text(words: &[OsString]) -> String {
+        words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join("|")
+    }
+
+    #[test]
+    fn a_master_cannot_be_talked_into_anything_by_a_configuration() {
+        let (settings, destination, files) = given();
+        let said = text(&master(&settings, &destination, &files));
+        let name = files.control().file_name().unwrap().to_str().unwrap().to_owned();
+        let begins = format!("-M|-N|-f|-T|-S|/state/s h/{name}|-E|/state/s h/{name}.log|-oControlPersist=600|");
+        assert!(said.starts_with(&begins), "{said}");
+        for option in CONNECTION {
+            assert!(said.contains(&format!("|{option}|")), "{option}");
+        }
+        assert!(said.contains("|-F|/c|-oIdentitiesOnly=yes|-i|/i|"), "{said}");
+        let ends = "|-oUserKnownHostsFile=\"/state/s h/known_hosts\" ~/.ssh/known_hosts|-l|me|-p|2222|--|::1";
+        assert!(said.ends_with(ends), "{said}");
+    }
+
+    #[test]
+    fn what_goes_through_a_master_goes_nowhere_else() {
+        let (_, _, files) = given();
+        let begins = format!("-F|none|-S|{}|-oBatchMode=yes|-oProxyCommand=false|", files.control().display());
+        let local = Path::new("/state/l");
+        for (words, ends) in [
+            (session(&files), "-T|--|mux.invalid|exec /bin/sh"),
+            (control(&files, "check"), "-O|check|--|mux.invalid"),
+            (forward(&files, local, "/r/a.sock"), "-O|forward|-L|/state/l:/r/a.sock|--|mux.invalid"),
+        ] {
+            assert_eq!(text(&words), format!("{begins}{ends}"));
+        }
+    }
+
+    #[test]
+    fn a_connection_of_its_own_uses_no_master() {
+        let (settings, destination, files) = given();
+        let said = text(&alone(&settings, &destination, &files));
+        assert!(said.starts_with("-T|-oControlMaster=no|-oControlPath=none|-F|/c|"), "{said}");
+        assert!(said.ends_with("|--|::1|exec /bin/sh"), "{said}");
+        assert!(!said.contains("-M"), "{said}");
+    }
+}

@@ -1,0 +1,20 @@
+//! Machines that are reached by the system's `ssh`, so that the user's configuration, keys and jump hosts count.
+//!
+//! One connection a machine stays in the background (`master`); everything else goes through it. `bootstrap` puts the
+//! agent there and starts a relay to it.
+
+mod agent;
+mod arguments;
+mod bootstrap;
+mod destination;
+mod failure;
+mod files;
+mod master;
+mod run;
+mod settings;
+
+pub use agent::{AgentPlace, AgentProgram};
+pub(crate) use bootstrap::{Relayed, bootstrap};
+pub use destination::{SshDestination, SshDestinationError};
+pub use master::SshMaster;
+pub use settings::SshSettings;
