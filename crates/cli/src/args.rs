@@ -20,7 +20,7 @@ pub(crate) struct Global {
     /// Directory that holds what must survive [env: SANDBOXER_STATE, else the XDG state directory]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
-    /// Directory with `extensions/` and `profiles/` to use and trust; repeatable
+    /// Directory with `extensions/`, `profiles/` or `hosts.yaml` to use and trust; repeatable
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) catalog: Vec<PathBuf>,
     /// Print data as JSON
@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// Look at profiles
     #[command(subcommand)]
     Profile(commands::profile::ProfileCommand),
+    /// Look at hosts, the machines that sandboxes are placed on
+    #[command(subcommand)]
+    Host(commands::host::HostCommand),
     /// Say what this machine can and cannot enforce, and what to do about it
     Doctor,
     /// Serve commands and files on this machine, as inside a sandbox; E2B's clients can use it

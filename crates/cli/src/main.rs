@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod error;
 mod hosting;
+mod hosts;
 mod interrupt;
 mod secrets;
 mod ui;

@@ -15,6 +15,7 @@ pub(crate) mod extend;
 mod following;
 pub(crate) mod forget;
 pub(crate) mod forward;
+pub(crate) mod host;
 mod joined;
 mod listing;
 pub(crate) mod logs;
@@ -100,6 +101,7 @@ pub(crate) fn execute(arguments: Arguments, output: &Output) -> CommandResult<Ex
         Command::Doctor => return doctor::doctor(&arguments.global, output),
         Command::Trust(trust) => return trust::trust(&Config::read(&arguments.global)?, trust, output),
         Command::Ext(ext) if !ext.is_call() => return ext::ext(&Config::read(&arguments.global)?, ext, output),
+        Command::Host(host) => return host::host(&Config::read(&arguments.global)?, host, output),
         Command::Profile(profile) => return profile::profile(&Config::read(&arguments.global)?, profile, output),
         _ => {}
     }
@@ -151,6 +153,7 @@ async fn dispatch(session: &Session<'_>, command: Command) -> CommandResult<Exit
         | Command::Trust(_)
         | Command::Ext(_)
         | Command::Profile(_)
+        | Command::Host(_)
         | Command::Doctor
         | Command::Completion(_)
         | Command::Man(_) => Ok(ExitCode::SUCCESS),

@@ -2,7 +2,7 @@
 
 use crate::support::{House, Transcript, Who, words};
 
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 38] = [
     "",
     "run",
     "create",
@@ -32,6 +32,9 @@ const COMMANDS: [&str; 35] = [
     "profile ls",
     "profile show",
     "profile check",
+    "host",
+    "host ls",
+    "host add",
     "doctor",
     "agent",
     "completion",

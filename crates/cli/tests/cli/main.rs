@@ -5,6 +5,7 @@
 mod backends;
 mod catalog;
 mod help;
+mod hosts;
 mod lifecycle;
 mod requests;
 mod root;
