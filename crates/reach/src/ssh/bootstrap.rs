@@ -174,15 +174,16 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// The stream ended. `ssh` says why; or the shell does, where the agent could not be started.
+    /// The stream ended. Where `ssh` failed, its code is 255; any other is the shell's, or that of what it became.
     fn ended(&self, said: &str) -> ReachError {
-        for sign in ["Permission denied", "Exec format error", "not found", "cannot execute"] {
-            if said.contains(sign) && !said.contains("exit status: 255") {
-                let message = format!("`{}` cannot run the agent", self.destination);
-                return ReachError::new(Kind::AgentCannotRun, message).with_hint(PLACE).with_source(said.to_owned());
-            }
+        if !said.contains("(exit status: ") || said.contains("(exit status: 255)") {
+            return failure::explain(self.destination, said);
         }
-        failure::explain(self.destination, said)
+        let is_refused =
+            ["Permission denied", "Exec format error", "cannot execute"].iter().any(|sign| said.contains(sign));
+        let message = format!("`{}` does not run the agent", self.destination);
+        let hint = if is_refused { PLACE } else { LOGIN_SHELL };
+        ReachError::new(Kind::AgentCannotRun, message).with_hint(hint).with_source(said.to_owned())
     }
 
     fn silent(&self) -> ReachError {

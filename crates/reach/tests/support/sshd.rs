@@ -134,7 +134,7 @@ impl Machine {
         let is_ours = |pid: &u32| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line).into_owned();
-            line.starts_with("ssh") && line.contains(&folder) && line.contains("[mux]")
+            line.starts_with("ssh\0-M\0") && line.contains(&folder)
         };
         processes().filter(is_ours).count()
     }
@@ -158,8 +158,10 @@ fn configure(folder: &Path, port: u16, lines: &str) {
     let text = format!(
         "{lines}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n\
          UsePAM no\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\n\
-         PermitRootLogin yes\nMaxStartups 100:30:200\nSetEnv HOME={folder}/home\n"
+         PermitRootLogin yes\nSetEnv HOME={folder}/home\n"
     );
+    // Of this one the last counts.
+    let text = if lines.contains("MaxStartups") { text } else { text + "MaxStartups 100:30:200\n" };
     std::fs::write(format!("{folder}/sshd_config"), text).unwrap();
 }
 
@@ -183,11 +185,11 @@ fn processes() -> impl Iterator<Item = u32> {
     std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-/// All that come from that process, the deepest last.
+/// The server's processes for its sessions; not what runs in those.
 fn children(parent: u32) -> Vec<u32> {
     let is_child = |pid: &u32| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        status.lines().any(|line| line == format!("PPid:\t{parent}"))
+        status.starts_with("Name:\tsshd\n") && status.lines().any(|line| line == format!("PPid:\t{parent}"))
     };
     let own: Vec<u32> = processes().filter(is_child).collect();
     own.iter().flat_map(|child| std::iter::once(*child).chain(children(*child))).collect()
