@@ -1,7 +1,6 @@
 //! The agent of a machine that is reached by `ssh`.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -32,14 +31,12 @@ pub struct Ssh {
     agent: AgentProgram,
     place: AgentPlace,
     forwarding: bool,
-    /// Whether the agent has answered by the forwarded socket already.
-    trusted: AtomicBool,
 }
 
 impl Ssh {
     /// That agent on that machine.
     pub fn new(master: SshMaster, agent: AgentProgram, place: AgentPlace) -> Self {
-        Self { master, agent, place, forwarding: true, trusted: AtomicBool::new(false) }
+        Self { master, agent, place, forwarding: true }
     }
 
     /// Every connection is a relay's.
@@ -66,18 +63,15 @@ impl Ssh {
             let message = format!("nothing of `{self}` is forwarded");
             ReachError::new(ReachErrorKind::Unreachable, message).with_source(error)
         };
-        if !self.trusted.load(Ordering::Relaxed) {
-            let stream = UnixStream::connect(&socket).await.map_err(nobody)?;
-            ping(stream).await.map_err(|error| {
-                let message = format!("the agent of `{self}` does not answer by its forwarded socket");
-                ReachError::new(ReachErrorKind::ForwardingRefused, message)
-                    .with_hint("`AllowStreamLocalForwarding` of the machine's ssh server decides whether it can")
-                    .with_source(error)
-            })?;
-        }
         let stream = UnixStream::connect(&socket).await.map_err(nobody)?;
-        self.trusted.store(true, Ordering::Relaxed);
-        Ok(Box::new(stream))
+        // Each time, as the agent may have left since: whoever comes to the socket is let in all the same.
+        ping(stream).await.map_err(|error| {
+            let message = format!("the agent of `{self}` does not answer by its forwarded socket");
+            ReachError::new(ReachErrorKind::ForwardingRefused, message)
+                .with_hint("`AllowStreamLocalForwarding` of the machine's ssh server decides whether it can")
+                .with_source(error)
+        })?;
+        Ok(Box::new(UnixStream::connect(&socket).await.map_err(nobody)?))
     }
 
     /// A connection by a relay of its own.
@@ -88,16 +82,14 @@ impl Ssh {
     pub async fn relayed(&self) -> Result<Box<dyn ByteStream>, ReachError> {
         self.master.open().await?;
         let relayed = match self.bootstrap(self.master.session()).await {
-            // The connection was lost since, or was lost already and nobody had noticed.
-            Err(error) if error.kind() == ReachErrorKind::Unreachable => {
-                tracing::debug!(%error, "a lost connection is made again");
-                self.master.reopen().await?;
-                self.bootstrap(self.master.session()).await?
-            }
-            // No room for one more session on it.
             Err(error) if error.kind() == ReachErrorKind::Busy => {
                 tracing::debug!(%error, "a connection of its own is used");
                 return Ok(Box::new(self.bootstrap(self.master.alone()).await?.stream));
+            }
+            Err(error) if self.may_be_lost(&error).await => {
+                tracing::debug!(%error, "a lost connection is made again");
+                self.master.reopen().await?;
+                self.bootstrap(self.master.session()).await?
             }
             other => other?,
         };
@@ -107,9 +99,19 @@ impl Ssh {
         Ok(Box::new(relayed.stream))
     }
 
+    /// Whether the connection is to blame: it was lost since, or nobody had noticed that it is.
+    async fn may_be_lost(&self, error: &ReachError) -> bool {
+        match error.kind() {
+            ReachErrorKind::Unreachable => true,
+            // Else the login shell is slow.
+            ReachErrorKind::Deadline => !self.master.says_it_runs().await,
+            _ => false,
+        }
+    }
+
     async fn bootstrap(&self, through: ProcessStream) -> Result<Relayed, ReachError> {
         let program = through.open().await.map_err(|error| ReachError::local("cannot run ssh", error))?;
-        bootstrap(program, self.master.destination(), &self.agent, &self.place).await
+        bootstrap(program, &self.master, &self.agent, &self.place).await
     }
 
     /// For the connections to come; this one is there already.

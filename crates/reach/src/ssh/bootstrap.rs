@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::agent::Word;
 use super::files::hexadecimal;
-use super::{AgentPlace, AgentProgram, SshDestination, failure};
+use super::{AgentPlace, AgentProgram, SshDestination, SshMaster, failure};
 use crate::connect::Joined;
 use crate::{ReachError, ReachErrorKind as Kind};
 
@@ -20,8 +20,6 @@ const SCRIPT: &str = include_str!("bootstrap.sh");
 const MOST_NOISE: usize = 64 * 1024;
 /// Bytes of the agent sent at once.
 const PART: usize = 256 * 1024;
-/// Without a sign of life for so long, the machine is given up. A silent connection ends earlier by itself.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A relay that answers.
 pub(crate) struct Relayed {
@@ -34,12 +32,12 @@ pub(crate) struct Relayed {
 /// Makes the shell behind `stream` a relay. Nothing half done stays on the machine, whatever happens.
 pub(crate) async fn bootstrap(
     stream: Joined,
-    destination: &SshDestination,
+    master: &SshMaster,
     agent: &AgentProgram,
     place: &AgentPlace,
 ) -> Result<Relayed, ReachError> {
-    let nonce = nonce()?;
-    let mut talk = Talk { stream, unread: BytesMut::new(), read: 0, nonce, destination };
+    let (destination, silence) = (master.destination(), master.settings().silence);
+    let mut talk = Talk { stream, unread: BytesMut::new(), read: 0, nonce: nonce()?, destination, silence };
     let script = script(&talk.nonce, agent, place)?;
     talk.send(script.as_bytes()).await?;
     let mut socket = None;
@@ -121,6 +119,7 @@ struct Talk<'a> {
     read: usize,
     nonce: String,
     destination: &'a SshDestination,
+    silence: Duration,
 }
 
 impl Talk<'_> {
@@ -138,7 +137,7 @@ impl Talk<'_> {
                 let message = format!("`{}` says a lot, but its login shell runs no `/bin/sh`", self.destination);
                 return Err(ReachError::new(Kind::AgentCannotRun, message).with_hint(LOGIN_SHELL));
             }
-            match tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.unread)).await {
+            match tokio::time::timeout(self.silence, self.stream.read_buf(&mut self.unread)).await {
                 Ok(Ok(0)) => return Err(self.ended("ended without a word")),
                 Ok(Ok(length)) => self.read += length,
                 Ok(Err(error)) => return Err(self.ended(&error.to_string())),
@@ -148,7 +147,7 @@ impl Talk<'_> {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), ReachError> {
-        match tokio::time::timeout(PATIENCE, self.stream.write_all(bytes)).await {
+        match tokio::time::timeout(self.silence, self.stream.write_all(bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.ended(&error.to_string())),
             Err(_) => Err(self.silent()),
@@ -161,7 +160,7 @@ impl Talk<'_> {
         let mut file = tokio::fs::File::open(agent.path()).await.map_err(failed)?.take(agent.size());
         let mut part = BytesMut::with_capacity(PART);
         while file.read_buf(&mut part).await.map_err(failed)? > 0 {
-            match tokio::time::timeout(PATIENCE, self.stream.write_all(&part)).await {
+            match tokio::time::timeout(self.silence, self.stream.write_all(&part)).await {
                 Ok(Ok(())) => part.clear(),
                 Ok(Err(_)) => return Ok(()),
                 Err(_) => return Err(self.silent()),
@@ -187,7 +186,7 @@ impl Talk<'_> {
     }
 
     fn silent(&self) -> ReachError {
-        let message = format!("the login shell of `{}` has not answered for {PATIENCE:?}", self.destination);
+        let message = format!("the login shell of `{}` has not answered for {:?}", self.destination, self.silence);
         ReachError::new(Kind::Deadline, message).with_hint(LOGIN_SHELL)
     }
 }

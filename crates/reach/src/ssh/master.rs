@@ -12,7 +12,7 @@ use super::{SshDestination, SshSettings, arguments, failure, run};
 use crate::{ProcessStream, ReachError, ReachErrorKind};
 
 /// A word to a living master is answered in a few milliseconds.
-const WORD: Duration = Duration::from_secs(10);
+const WORD: Duration = Duration::from_secs(5);
 /// A server that has too many logins under way drops some at random (`MaxStartups`): so long until the next attempt.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900), Duration::from_millis(2500)];
@@ -44,6 +44,10 @@ impl SshMaster {
         &self.destination
     }
 
+    pub(super) fn settings(&self) -> &SshSettings {
+        &self.settings
+    }
+
     /// Makes the connection unless it is there. Of several processes that do so at once, one logs in and the others wait.
     ///
     /// # Errors
@@ -59,6 +63,11 @@ impl SshMaster {
         if self.answers().await {
             return Ok(());
         }
+        self.start_patiently().await
+    }
+
+    /// Logs in, and tries again where the machine has too much to do. To be called under the lock.
+    async fn start_patiently(&self) -> Result<(), ReachError> {
         for pause in PAUSES {
             match self.start().await {
                 Err(error) if error.kind() == ReachErrorKind::Busy => tokio::time::sleep(pause).await,
@@ -68,16 +77,16 @@ impl SshMaster {
         self.start().await
     }
 
-    /// Makes the connection anew, after one through which nothing passes.
+    /// Makes the connection anew, after one through which nothing passed.
     pub(crate) async fn reopen(&self) -> Result<(), ReachError> {
-        if self.answers().await && !self.says_it_runs().await {
-            // Whoever listens there is dead to the world; `start` would take the socket from it, too.
-            remove(&self.files.control())?;
-        }
-        self.open().await
+        self.files.prepare()?;
+        let _lock = self.files.lock().await?;
+        // Somebody else may have done so meanwhile. One that is dead to the world loses its socket, and ends by itself.
+        if self.says_it_runs().await { Ok(()) } else { self.start_patiently().await }
     }
 
-    async fn says_it_runs(&self) -> bool {
+    /// Whether the connection not only listens, but says a word.
+    pub(crate) async fn says_it_runs(&self) -> bool {
         self.check().await.is_ok_and(|process| process.is_some())
     }
 
@@ -145,7 +154,7 @@ impl SshMaster {
         }
     }
 
-    /// Logs in. To be called under the lock.
+    /// Logs in.
     async fn start(&self) -> Result<(), ReachError> {
         // `ssh` would leave the socket of a dead connection alone, and go without.
         remove(&self.files.control())?;

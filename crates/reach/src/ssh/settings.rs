@@ -21,6 +21,8 @@ pub struct SshSettings {
     pub connect_timeout: Duration,
     /// How long to wait for a login as a whole, jump hosts and touches of a hardware key included.
     pub login_timeout: Duration,
+    /// How long to wait for a sign of life from a login shell or a relay that is being started.
+    pub silence: Duration,
 }
 
 impl SshSettings {
@@ -34,6 +36,7 @@ impl SshSettings {
             linger: Duration::from_secs(600),
             connect_timeout: Duration::from_secs(10),
             login_timeout: Duration::from_secs(60),
+            silence: Duration::from_secs(30),
         }
     }
 }

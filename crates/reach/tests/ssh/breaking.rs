@@ -1,8 +1,10 @@
 //! Connections that break, and ways that are closed.
 
+use std::time::Duration;
+
 use sandboxer_reach::{
-    AgentSession, Connector, ExecRequest, ExitStatus, ProcessSelector, ReachErrorKind as Kind, Session as _,
-    SessionOptions,
+    AgentPlace, AgentSession, Connector, ExecRequest, ExitStatus, ProcessSelector, ReachErrorKind as Kind,
+    Session as _, SessionOptions, Ssh, SshMaster, SshSettings,
 };
 
 use crate::support::sshd::Machine;
@@ -106,5 +108,38 @@ async fn a_hostile_socket_is_not_joined() {
     let local = machine.path("ssh/x");
     for remote in ["relative", "/a:b", "/%h", "/${HOME}", "/a\nb", ""] {
         assert_eq!(master.forward(&local, remote).await.unwrap_err().kind(), Kind::InvalidInput, "{remote:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_dead_to_the_world_is_made_again() {
+    let machine = Machine::start();
+    let settings = SshSettings { silence: Duration::from_secs(1), ..machine.settings() };
+    let master = SshMaster::new(settings, machine.destination()).unwrap();
+    let ssh = Ssh::new(master, machine.agent(&machine.home(), b""), AgentPlace::default());
+    echoes(&ssh).await;
+    let process = ssh.master().check().await.unwrap().unwrap();
+    let stopped = watch(process);
+    rustix::process::pidfd_send_signal(&stopped, rustix::process::Signal::STOP).unwrap();
+    // Several notice at once, as several processes would.
+    for relayed in futures::future::join_all((0..3).map(|_| ssh.relayed())).await {
+        relayed.unwrap();
+    }
+    assert_ne!(ssh.master().check().await.unwrap().unwrap(), process);
+    assert_eq!(machine.masters(), 2);
+    rustix::process::pidfd_send_signal(&stopped, rustix::process::Signal::KILL).unwrap();
+    ended(stopped).await;
+    echoes(&ssh).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_has_left_is_started_again() {
+    let machine = Machine::start();
+    let ssh = machine.ssh(&machine.home());
+    for _ in 0..3 {
+        echoes(&ssh).await;
+        ssh.forwarded().await.unwrap();
+        machine.end_agent();
+        assert_eq!(ssh.forwarded().await.map(drop).unwrap_err().kind(), Kind::ForwardingRefused);
     }
 }

@@ -6,5 +6,6 @@ mod support;
 
 mod breaking;
 mod logins;
+mod measuring;
 mod pushing;
 mod root;

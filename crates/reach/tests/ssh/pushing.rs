@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sandboxer_reach::{
     AgentPlace, AgentProgram, AgentSession, ReachError, ReachErrorKind as Kind, Session as _, SessionOptions, Ssh,
+    SshMaster, SshSettings,
 };
 
 use crate::support::sshd::Machine;
@@ -207,4 +208,15 @@ async fn a_push_that_is_broken_off_leaves_nothing() {
     }
     until(|| names(&machine.programs()).is_empty()).await;
     ssh.relayed().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_that_swallows_everything_is_given_up() {
+    let machine = Machine::start_with("ForceCommand cat >/dev/null\n");
+    let settings = SshSettings { silence: Duration::from_secs(1), ..machine.settings() };
+    let master = SshMaster::new(settings, machine.destination()).unwrap();
+    let ssh = Ssh::new(master, machine.agent(&machine.home(), b""), AgentPlace::default());
+    let error = ssh.relayed().await.map(drop).unwrap_err();
+    assert_eq!((error.kind(), error.hint().is_some()), (Kind::Deadline, true));
+    assert_eq!(machine.masters(), 1, "the connection is not to blame");
 }

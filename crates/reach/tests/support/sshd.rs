@@ -128,6 +128,11 @@ impl Machine {
         }
     }
 
+    /// Ends the agent and its commands.
+    pub fn end_agent(&self) {
+        end_daemon(&self.path("daemon.pid"));
+    }
+
     /// The masters that run for this machine's folder.
     pub fn masters(&self) -> usize {
         let folder = self.path("ssh").to_str().unwrap().to_owned();
@@ -143,7 +148,7 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         self.stop();
-        end_daemon(&self.path("daemon.pid"));
+        self.end_agent();
     }
 }
 
