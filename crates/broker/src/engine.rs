@@ -4,6 +4,7 @@ use crate::by_hand::why_missing;
 use crate::catalog::{Catalog, CatalogExtension};
 use crate::control::Context;
 use crate::journal::Journal;
+use crate::machines::Machines;
 use crate::ownership::Liveness;
 use crate::secrets::Secrets;
 use crate::state::{Observation, Operation, OperationKind, ProcessId, Record, describe};
@@ -76,6 +77,8 @@ pub struct Parts {
     pub process: ProcessId,
     /// Whether other processes live.
     pub liveness: Arc<dyn Liveness>,
+    /// How machines are reached by ssh.
+    pub machines: Arc<dyn Machines>,
     /// The secrets of extensions.
     pub secrets: Arc<dyn Secrets>,
     /// Runs the commands of extensions.

@@ -8,6 +8,7 @@ pub mod catalog;
 mod control;
 mod engine;
 mod journal;
+mod machines;
 mod operations;
 mod ownership;
 mod reconcile;
@@ -20,6 +21,7 @@ pub mod store;
 
 pub use control::{Context, Control, Entrance, ListFilter, Observer, OrphanSearch, Unobserved};
 pub use engine::{Broker, Extensions, Parts, Patience};
+pub use machines::{Machines, NoMachines};
 pub use ownership::{FileLocks, Liveness, ProcessLock, start_ticks};
 pub use reconcile::{Action, Decision, Facts, Orphan, OrphanReport, Outcome, ReconcileReport, plan};
 pub use sagas::reach_failure;

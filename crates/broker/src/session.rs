@@ -1,11 +1,12 @@
-//! The way into a sandbox: by the agent's socket where `wait_ready` named one, else as the extension says when asked.
+//! The way into a sandbox: by the agent's socket where `wait_ready` named one, else as the extension says when asked, else
+//! by the agent of the machine at its ssh address.
 
 use crate::engine::{Broker, Placement};
 use crate::sagas::{reach_failure, supervised};
 use crate::state::Record;
 use sandboxer_reach::{AgentSession, Connector, ProcessStream, Session, SessionOptions, UnixSocket};
 use sandboxer_sdk::Connection;
-use sandboxer_types::{ErrorKind, Failure, Reachability, Residue, Verb};
+use sandboxer_types::{ErrorKind, Failure, Residue, Verb};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,17 +17,25 @@ impl Broker {
         record: &Record,
         placement: Option<&Placement>,
     ) -> Result<Arc<dyn Session>, Failure> {
-        let agent = record.lifecycle.reachability().and_then(|reachability| reachability.agent.as_deref());
-        let connector = match (agent, placement) {
-            (Some(agent), _) => Box::new(UnixSocket(socket_path(agent)?)),
-            (None, Some(placement)) => self.ask_for_way(record, placement).await?,
-            (None, None) => {
+        let reachability = record.lifecycle.reachability();
+        let agent = reachability.and_then(|reachability| reachability.agent.as_deref());
+        let ssh = reachability.and_then(|reachability| reachability.ssh.as_deref());
+        let connector: Box<dyn Connector> = match (agent, ssh, placement) {
+            (Some(agent), ..) => Box::new(UnixSocket(socket_path(agent)?)),
+            // By the manifest's word: nothing is started to hear that there is no other way.
+            (None, Some(ssh), _) if !self.declares_connect(record) => self.parts.machines.agent(ssh).await?,
+            (None, _, Some(placement)) => self.ask_for_way(record, placement).await?,
+            (None, _, None) => {
                 let placement = self.placement(&record.extension).await.map_err(|fault| unaskable(record, &fault))?;
                 self.ask_for_way(record, &placement).await?
             }
         };
         let session = AgentSession::connect(connector.as_ref(), SessionOptions::default()).await;
         Ok(Arc::new(session.map_err(|error| reach_failure(&error))?))
+    }
+
+    fn declares_connect(&self, record: &Record) -> bool {
+        self.parts.catalog.extension(&record.extension).is_ok_and(|known| known.manifest.declares(Verb::Connect))
     }
 
     /// Asks the extension for one stream to the agent.
@@ -81,24 +90,11 @@ fn connector(connection: Connection) -> Result<Box<dyn Connector>, Failure> {
     }
 }
 
-/// Why there is no session in a sandbox that is reached like that and whose extension cannot be asked.
-pub(crate) fn no_session(reachability: &Reachability) -> String {
-    match &reachability.ssh {
-        Some(ssh) => format!(
-            "its extension names the ssh address `{ssh}` alone, and ssh addresses cannot be used yet to run commands or \
-             copy files"
-        ),
-        None => "its extension gives no way to run commands in it".to_owned(),
-    }
-}
-
 fn no_way(record: &Record) -> Failure {
-    let detail = record.lifecycle.reachability().map(no_session).unwrap_or_default();
-    let mut failure = Failure::new(ErrorKind::Unsupported, "there is no way to run commands in this sandbox")
+    let message = format!("`{}` gives no way to run commands in this sandbox", record.extension);
+    Failure::new(ErrorKind::Unsupported, message)
         .with_residue(Residue::Present)
-        .with_hint("an extension that returns `agent`, or has the verb `connect`, gives one");
-    failure.causes.push(detail);
-    failure
+        .with_hint("an extension that returns `agent` or `ssh`, or has the verb `connect`, gives one")
 }
 
 fn unaskable(record: &Record, fault: &Failure) -> Failure {

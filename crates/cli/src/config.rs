@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) working_directory: PathBuf,
     /// Directories given by `--catalog`.
     pub(crate) catalogs: Vec<PathBuf>,
+    /// A configuration of ssh's instead of the user's and the system's.
+    pub(crate) ssh_config: Option<PathBuf>,
 }
 
 impl Config {
@@ -37,7 +39,8 @@ impl Config {
             None => xdg("XDG_STATE_HOME", ".local/state")?,
         };
         let catalogs = global.catalog.iter().map(|given| working_directory.join(given)).collect();
-        Ok(Self { state, config: xdg("XDG_CONFIG_HOME", ".config")?, working_directory, catalogs })
+        let ssh_config = variable("SANDBOXER_SSH_CONFIG").map(|given| working_directory.join(given));
+        Ok(Self { state, config: xdg("XDG_CONFIG_HOME", ".config")?, working_directory, catalogs, ssh_config })
     }
 
     /// The file that keeps what is trusted.
@@ -70,6 +73,11 @@ impl Config {
     /// The Python package, and virtual environments.
     pub(crate) fn python(&self) -> PathBuf {
         self.state.join("python")
+    }
+
+    /// What ssh needs: control sockets, logs, the keys of machines.
+    pub(crate) fn ssh(&self) -> PathBuf {
+        self.state.join("ssh")
     }
 
     /// The store.

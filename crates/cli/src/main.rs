@@ -7,6 +7,7 @@ mod error;
 mod hosting;
 mod hosts;
 mod interrupt;
+mod machines;
 mod secrets;
 mod ui;
 mod wiring;

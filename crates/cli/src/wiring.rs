@@ -3,6 +3,7 @@
 use crate::config::{Config, home};
 use crate::error::{CommandResult, local_fault};
 use crate::hosting::Hosting;
+use crate::machines::SshMachines;
 use crate::secrets::KeptSecrets;
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
@@ -82,6 +83,7 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         ids,
         process,
         liveness: Arc::new(FileLocks::new(config.processes())),
+        machines: Arc::new(SshMachines::new(config)),
         secrets: Arc::new(KeptSecrets::new(config.secrets())),
         runner: Arc::new(runner),
         patience: Patience::default(),

@@ -41,8 +41,11 @@ pub fn reach_failure(error: &sandboxer_reach::ReachError) -> Failure {
     use sandboxer_reach::ReachErrorKind as Kind;
     let kind = match error.kind() {
         Kind::Unreachable | Kind::Refused => ErrorKind::Unavailable,
+        Kind::UnknownHost | Kind::HostKeyChanged => ErrorKind::HostUnreachable,
+        Kind::Busy => ErrorKind::Busy,
+        Kind::ForwardingRefused | Kind::AgentCannotRun => ErrorKind::Unsupported,
         Kind::NotFound | Kind::UnknownUser | Kind::CommandNotFound | Kind::WorkingDirectory => ErrorKind::NotFound,
-        Kind::Unauthenticated => ErrorKind::Unauthenticated,
+        Kind::Unauthenticated | Kind::LoginRefused => ErrorKind::Unauthenticated,
         Kind::PermissionDenied | Kind::NotExecutable => ErrorKind::Forbidden,
         Kind::InvalidInput | Kind::Local => ErrorKind::InvalidInput,
         Kind::AlreadyExists | Kind::Precondition | Kind::InputClosed => ErrorKind::Precondition,
@@ -52,7 +55,8 @@ pub fn reach_failure(error: &sandboxer_reach::ReachError) -> Failure {
         Kind::Protocol => ErrorKind::ContractViolation,
         _ => ErrorKind::Internal,
     };
-    let failure = Failure::new(kind, error.to_string()).with_residue(Residue::Present);
+    let mut failure = Failure::new(kind, error.to_string()).with_residue(Residue::Present);
+    failure.hint = error.hint().map(str::to_owned);
     match std::error::Error::source(error) {
         Some(source) => failure.caused_by(source),
         None => failure,

@@ -1,7 +1,6 @@
 //! What a record looks like to people: its state and the conditions beside it.
 
 use super::Record;
-use crate::session::no_session;
 use sandboxer_sdk::Clock;
 use sandboxer_types::{Condition, ConditionKind, SandboxStatus, State};
 
@@ -74,10 +73,10 @@ fn conditions(record: &Record, observation: &Observation, clock: &dyn Clock) -> 
         add(ConditionKind::Expired, format!("its lease ran out at {}", record.lease.expires_at));
     }
     if let Some(reachability) = record.lifecycle.reachability() {
-        if reachability.agent.is_none() && !observation.offers_connect {
+        if reachability.agent.is_none() && reachability.ssh.is_none() && !observation.offers_connect {
             let detail = match observation.missing {
                 Some(_) => "its extension, which cannot be called, may know a way to run commands in it".to_owned(),
-                None => no_session(reachability),
+                None => "its extension gives no way to run commands in it".to_owned(),
             };
             add(ConditionKind::NoSession, detail);
         }

@@ -32,16 +32,15 @@ async fn there_is_no_session_only_where_neither_serves() {
 }
 
 #[tokio::test]
-async fn an_ssh_address_alone_is_said_to_be_of_no_use_yet() {
+async fn an_ssh_address_is_a_way_and_the_machine_is_asked() {
     let machine = Machine::new().expect("a folder");
     let reachability = Reachability { ssh: Some("me@box".to_owned()), ..Reachability::default() };
     machine.world.answer(|answers| answers.reachability = Some(reachability));
     let id = create(&machine).await.expect("made").sandbox_id;
     let status = show(&machine, &id).await;
-    let said = detail(&status, ConditionKind::NoSession).expect("no way");
-    assert!(said.contains("me@box") && said.contains("cannot be used yet"), "{said}");
-    let failure = enter(&machine, &id).await.err().expect("no way");
-    assert!(failure.causes.join(" ").contains("cannot be used yet"), "{failure:?}");
+    assert_eq!(detail(&status, ConditionKind::NoSession), None);
+    let failure = enter(&machine, &id).await.err().expect("there are no machines here");
+    assert_eq!(failure.message, "`me@box` cannot be reached by ssh from here");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt};
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
 use sandboxer_broker::store::{SqliteStore, Store};
-use sandboxer_broker::{Broker, Context, Control, Extensions, FileLocks, NoSecrets, Parts, Patience};
+use sandboxer_broker::{Broker, Context, Control, Extensions, FileLocks, NoMachines, NoSecrets, Parts, Patience};
 use sandboxer_extensions::local::{LocalExtension, LocalSettings};
 use sandboxer_reach::ExecRequest;
 use sandboxer_sdk::{SandboxExtension, SystemClock, SystemIds, SystemRunner};
@@ -47,6 +47,7 @@ pub(crate) fn engine(folder: &std::path::Path) -> Broker {
         ids: Arc::new(SystemIds),
         process: ProcessId("bench".to_owned()),
         liveness: Arc::new(FileLocks::new(folder.join("processes"))),
+        machines: Arc::new(NoMachines),
         secrets: Arc::new(NoSecrets),
         runner: Arc::new(SystemRunner::default()),
         patience: Patience::default(),
