@@ -105,6 +105,20 @@ async fn a_login_that_is_noisy_does_no_harm() {
 }
 
 #[tokio::test]
+async fn every_kind_of_shell_does() {
+    // Some read ahead, some keep what they read in a file, some have programs of their own.
+    for shell in ["dash", "bash", "bash --posix", "busybox sh"] {
+        let machine = Machine::start_with(&format!("ForceCommand exec {shell}\n"));
+        let agent = machine.agent(&machine.home(), &pattern(500_000));
+        let ssh = Ssh::new(machine.master(), agent, AgentPlace::default()).without_forwarding();
+        for _ in 0..2 {
+            let session = AgentSession::connect(&ssh, SessionOptions::default()).await.unwrap();
+            assert_eq!(run(&session, crate::support::shell("echo here")).await.unwrap().text(), "here\n", "{shell}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_login_that_is_no_shell_says_so() {
     for command in ["echo no shell for you", "yes", "exit 3"] {
         let machine = Machine::start_with(&format!("ForceCommand {command}\n"));
