@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
 /// How it ended and what it said.
@@ -33,7 +34,31 @@ pub(super) async fn detached(
     unsafe {
         command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
     }
-    tokio::time::timeout(limit, command.spawn()?.wait()).await?
+    let mut child = command.spawn()?;
+    // Dropped before the child: its number is its own until then.
+    let unfinished = Unfinished(child.id());
+    let status = tokio::time::timeout(limit, child.wait()).await?;
+    unfinished.finish();
+    status
+}
+
+/// Ends, when dropped, all that `ssh` has started: a proxy of the configuration's does not end with it.
+struct Unfinished(Option<u32>);
+
+impl Unfinished {
+    fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let leader = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let Some(leader) = leader else { return };
+        if let Err(error) = kill_process_group(leader, Signal::KILL) {
+            tracing::warn!(%error, "cannot end what ssh started");
+        }
+    }
 }
 
 /// Runs one command to its end.

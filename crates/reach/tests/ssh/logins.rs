@@ -103,13 +103,26 @@ async fn a_machine_that_says_nothing_is_given_up() {
 #[tokio::test]
 async fn a_login_that_waits_for_ever_is_given_up() {
     let machine = Machine::start();
-    std::fs::write(machine.path("config"), "ProxyCommand sleep 1000\n").unwrap();
+    let noted = machine.path("proxy");
+    let line = format!("ProxyCommand sh -c 'echo $$ > {}; exec sleep 1000'\n", noted.display());
+    std::fs::write(machine.path("config"), line).unwrap();
     let master = with(&machine, |settings| {
         settings.connect_timeout = Duration::from_secs(600);
         settings.login_timeout = Duration::from_secs(1);
     });
     let error = master.open().await.unwrap_err();
     assert_eq!((error.kind(), error.hint().is_some()), (Kind::Deadline, true));
+    let proxy: u32 = std::fs::read_to_string(noted).unwrap().trim().parse().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{proxy}/status")).unwrap_or_default();
+    assert!(status.is_empty() || status.contains("State:\tZ"), "{status}");
+}
+
+#[tokio::test]
+async fn what_a_jump_host_says_counts() {
+    let machine = Machine::start();
+    std::fs::write(machine.path("config"), "ProxyCommand sh -c 'echo no way: Connection refused >&2; exit 1'\n")
+        .unwrap();
+    assert_eq!(told(machine.master().open().await, "no way"), Kind::Refused);
 }
 
 #[tokio::test]

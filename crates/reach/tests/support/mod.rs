@@ -257,7 +257,7 @@ pub async fn ended(process: OwnedFd) {
     let waited = tokio::task::spawn_blocking(move || {
         let mut wanted = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
         let limit = rustix::time::Timespec { tv_sec: 20, tv_nsec: 0 };
-        rustix::event::poll(&mut wanted, Some(&limit)).unwrap()
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut wanted, Some(&limit))).unwrap()
     });
     assert_eq!(waited.await.unwrap(), 1, "the process still runs");
 }
@@ -276,7 +276,8 @@ pub fn end_daemon(pid_file: &std::path::Path) {
     let Ok(process) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else { return };
     if rustix::process::pidfd_send_signal(&process, rustix::process::Signal::TERM).is_ok() {
         let mut wanted = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
-        rustix::event::poll(&mut wanted, None).unwrap();
+        // An end of a child is no end of this wait.
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut wanted, None)).unwrap();
     }
 }
 
