@@ -27,7 +27,7 @@ const CONNECTION: [&str; 14] = [
     "-oForwardX11=no",
     "-oPermitLocalCommand=no",
     "-oVisualHostKey=no",
-    "-oLogLevel=ERROR",
+    "-oLogLevel=INFO",
 ];
 
 /// A connection that stays in the background once it is logged in, and that others go through.

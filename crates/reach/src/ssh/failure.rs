@@ -14,6 +14,7 @@ struct Sign {
 /// The first that fits counts.
 #[rustfmt::skip]
 const SIGNS: [Sign; 21] = [
+    Sign { words: "Control socket connect", kind: Kind::Unreachable, what: "has lost its connection", hint: "try again: a new connection is made" },
     Sign { words: "HOST IDENTIFICATION HAS CHANGED", kind: Kind::HostKeyChanged, what: "shows another key than before", hint: KEY },
     Sign { words: "Host key verification failed", kind: Kind::HostKeyChanged, what: "shows a key that is not accepted", hint: KEY },
     Sign { words: "REVOKED HOST KEY", kind: Kind::HostKeyChanged, what: "shows a key that was revoked", hint: KEY },
@@ -30,11 +31,11 @@ const SIGNS: [Sign; 21] = [
     Sign { words: "Session open refused", kind: Kind::Busy, what: "opens no further session on the connection", hint: "raise `MaxSessions` of its ssh server, or end other sessions" },
     Sign { words: "forwarding request failed", kind: Kind::ForwardingRefused, what: "does not pass connections on to its sockets", hint: FORWARDING },
     Sign { words: "administratively prohibited", kind: Kind::ForwardingRefused, what: "does not pass connections on to its sockets", hint: FORWARDING },
+    // What `ssh` calls the other side of a proxy, whose own words go nowhere for a connection that stays.
+    Sign { words: "UNKNOWN port", kind: Kind::Unreachable, what: "is not reached by the proxy or jump host of the ssh configuration", hint: PROXY },
     Sign { words: "MaxStartups", kind: Kind::Busy, what: "takes no further login at the moment", hint: BUSY },
     Sign { words: "kex_exchange_identification", kind: Kind::Busy, what: "closed the connection before the login", hint: BUSY },
     Sign { words: "Connection reset by", kind: Kind::Busy, what: "closed the connection before the login", hint: BUSY },
-    Sign { words: "no master that answers", kind: Kind::Unreachable, what: "has lost its connection", hint: "try again: a new connection is made" },
-    Sign { words: "Control socket connect", kind: Kind::Unreachable, what: "has lost its connection", hint: "try again: a new connection is made" },
 ];
 
 const KEY: &str = "find out why: only if the machine was set up anew, remove its old key by `ssh-keygen -R`";
@@ -43,6 +44,7 @@ const LOGIN: &str =
 const CONFIG: &str = "mend the configuration: `ssh -G` with the machine's name shows how it is read";
 const SILENT: &str = "check that the machine is up, and that no firewall is between";
 const FORWARDING: &str = "`AllowStreamLocalForwarding` of its ssh server decides that";
+const PROXY: &str = "log in once by hand with `ssh`: it shows what the proxy or the jump host says";
 const BUSY: &str =
     "try again; `MaxStartups` of its ssh server limits logins at a time, and it may turn away this address";
 
@@ -95,6 +97,14 @@ mod tests {
             (
                 "/c: line 1: Bad configuration option: nonsense\n/c: terminating, 1 bad configuration options",
                 Kind::InvalidInput,
+            ),
+            (
+                "kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535",
+                Kind::Unreachable,
+            ),
+            (
+                "Control socket connect(/c): Connection refused\nConnection closed by UNKNOWN port 65535",
+                Kind::Unreachable,
             ),
             ("Bad owner or permissions on /root/.ssh/config", Kind::InvalidInput),
             ("", Kind::Unreachable),

@@ -264,8 +264,13 @@ pub async fn ended(process: OwnedFd) {
 
 /// See [`ended`].
 pub fn watch(pid: u32) -> OwnedFd {
+    still(pid).unwrap()
+}
+
+/// The same for a process that may be gone.
+pub fn still(pid: u32) -> Option<OwnedFd> {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
 }
 
 /// Ends a process that wrote its number there, if it did, and waits for that.
