@@ -2,7 +2,7 @@
 
 use crate::support::{House, Transcript, Who, words};
 
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 39] = [
     "",
     "run",
     "create",
@@ -35,6 +35,7 @@ const COMMANDS: [&str; 38] = [
     "host",
     "host ls",
     "host add",
+    "host check",
     "doctor",
     "agent",
     "completion",

@@ -9,6 +9,7 @@ mod hosts;
 mod lifecycle;
 mod requests;
 mod root;
+mod ssh;
 mod state;
 mod support;
 mod user;

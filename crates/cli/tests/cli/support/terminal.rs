@@ -28,6 +28,11 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Starts `sandboxer` on a terminal of that size.
     pub(crate) fn start(house: &House, arguments: &[&str], rows: u16, columns: u16) -> Self {
+        Self::with(&house.command(arguments), rows, columns)
+    }
+
+    /// Starts a command on a terminal of that size.
+    pub(crate) fn with(command: &Command, rows: u16, columns: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&master).expect("ours");
         unlockpt(&master).expect("ours");
@@ -38,7 +43,7 @@ impl Terminal {
         set_size(&keyboard, rows, columns);
         let mode = mode_of(&line);
         let side = || line.try_clone().expect("a descriptor");
-        let mut command = on_own_terminal(&house.command(arguments));
+        let mut command = on_own_terminal(command);
         command.env("TERM", "xterm").stdin(side()).stdout(side()).stderr(side());
         let child = command.spawn().expect("the program starts");
         let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("a child");

@@ -1,6 +1,8 @@
 //! `sandboxer host`: the machines that sandboxes are placed on.
 
-use super::request::key_value;
+mod check;
+
+use crate::commands::request::key_value;
 use crate::config::Config;
 use crate::error::{CommandResult, local_fault};
 use crate::hosts;
@@ -22,6 +24,11 @@ pub(crate) enum HostCommand {
     Ls,
     /// Add a host to your own hosts.yaml, and log in to it once
     Add(AddArguments),
+    /// Ask hosts what they can do, and say what to do about what they cannot
+    Check {
+        /// Which; aliases of your ssh config, too. Every host without one
+        ids: Vec<HostId>,
+    },
 }
 
 /// What `host add` takes.
@@ -45,6 +52,7 @@ pub(crate) fn host(config: &Config, command: HostCommand, output: &Output) -> Co
     match command {
         HostCommand::Ls => Ok(ls(&catalog(config), output)),
         HostCommand::Add(arguments) => add(config, arguments, output),
+        HostCommand::Check { ids } => check::check(&catalog(config), &ids, output),
     }
 }
 
@@ -114,7 +122,7 @@ fn add(config: &Config, arguments: AddArguments, output: &Output) -> CommandResu
     let login = if std::io::stdin().is_terminal() {
         log_in(&host, &destination)
     } else {
-        let command = shown(&hosts::login(&destination));
+        let command = hosts::by_hand(&destination);
         output.note(&format!("log in once by hand, so that its key is known: {command}"));
         Ok(())
     };
@@ -134,14 +142,4 @@ fn log_in(host: &Host, destination: &SshDestination) -> CommandResult<()> {
     let message = format!("`{}` was added, but the first login to it failed", host.id);
     let hint = format!("`sandboxer host check {}` says what is wrong", host.id);
     Err(Failure::new(ErrorKind::HostUnreachable, message).with_residue(Residue::None).with_hint(hint).into())
-}
-
-/// The command as a person would type it, without what only we need.
-fn shown(arguments: &[String]) -> String {
-    let words = arguments.iter().skip_while(|word| word.starts_with("-o"));
-    let quoted = words.map(|word| match word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:@%+".contains(&b)) {
-        true => word.clone(),
-        false => format!("'{word}'"),
-    });
-    std::iter::once("ssh".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
 }

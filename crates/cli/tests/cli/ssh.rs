@@ -1,0 +1,251 @@
+//! What hosts are asked, over real ssh: each test has an sshd of its own on this machine, and ends it.
+
+use crate::support::{House, Outcome, Running, Terminal, Who, until};
+use serde_json::Value;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// All that the other side's commands find.
+const TOOLS: [&str; 20] = [
+    "awk", "bash", "cat", "chmod", "cut", "date", "df", "env", "grep", "head", "id", "mktemp", "rm", "sed", "sh",
+    "sleep", "tail", "timeout", "tr", "uname",
+];
+const GOOD_DOCKER: &str = "#!/bin/sh\ncase \"$1\" in compose) echo 2.40.0 ;; *) echo 28.0.1 ;; esac\n";
+
+/// An sshd, and a house whose `ssh` knows it as `good`.
+struct Place {
+    house: House,
+    sshd: Child,
+    port: u16,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let ended = self.sshd.kill().and_then(|()| self.sshd.wait());
+        assert!(std::thread::panicking() || ended.is_ok(), "{ended:?}");
+    }
+}
+
+impl Place {
+    /// With these lines in its sshd's configuration.
+    fn new(settings: &str) -> Self {
+        let house = House::new(Who::Caller);
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a free port").port();
+        for name in ["there", "tools", "programs"] {
+            std::fs::create_dir(house.path(name)).expect("a new folder");
+        }
+        for tool in TOOLS {
+            let found = ["/usr/bin", "/bin"].map(|folder| PathBuf::from(folder).join(tool));
+            let found = found.iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{tool} is missing"));
+            symlink(found, house.path("tools").join(tool)).expect("ours");
+        }
+        for key in ["host-key", "key", "other-key"] {
+            let mut made = Command::new("ssh-keygen");
+            made.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(house.path(key));
+            assert!(made.status().expect("ssh-keygen starts").success());
+        }
+        std::fs::copy(house.path("key.pub"), house.path("authorized")).expect("ours");
+        let path = |name: &str| house.path(name).display().to_string();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nUsePAM no\nStrictModes no\n\
+             PidFile none\nPermitRootLogin yes\nPrintMotd no\nMaxStartups 100:30:200\nSetEnv HOME={} PATH={}\n{settings}\n",
+            path("host-key"),
+            path("authorized"),
+            path("there"),
+            path("tools"),
+        );
+        std::fs::write(house.path("sshd"), config).expect("ours");
+        // A daemon of root's wants this folder.
+        drop(std::fs::create_dir("/run/sshd"));
+        let mut daemon = Command::new("/usr/sbin/sshd");
+        daemon.args(["-D", "-e", "-f"]).arg(house.path("sshd"));
+        let sshd =
+            daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sshd starts");
+        let place = Self { house, sshd, port };
+        until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+        place.knows("host-key");
+        let config = format!(
+            "Host good\n  HostName 127.0.0.1\n  Port {port}\nHost *\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile \
+             /dev/null\n  IdentityFile {}\n  IdentitiesOnly yes\n",
+            place.path("known"),
+            place.path("key"),
+        );
+        std::fs::write(place.house.path("ssh-config"), config).expect("ours");
+        let wrapper = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", place.path("ssh-config"));
+        place.program("programs/ssh", &wrapper);
+        place
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.house.path(name).display().to_string()
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        std::fs::write(self.house.path(name), text).expect("ours");
+        std::fs::set_permissions(self.house.path(name), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    }
+
+    /// Has the user know that key as the machine's.
+    fn knows(&self, key: &str) {
+        let key = std::fs::read_to_string(self.house.path(&format!("{key}.pub"))).expect("made");
+        std::fs::write(self.house.path("known"), format!("[127.0.0.1]:{} {key}", self.port)).expect("ours");
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.house.command(arguments);
+        command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", self.path("programs")));
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        self.house.noted(Running::start(self.command(arguments), None).finish())
+    }
+
+    /// Checks one host, and returns its report.
+    #[track_caller]
+    fn checked(&self, host: &str, status: i32) -> Value {
+        let outcome = self.run(&["host", "check", "--json", host]).ended_with(status);
+        let report = outcome.json()["hosts"][0].clone();
+        assert_eq!(report["usable"], Value::from(status == 0), "{report:#}");
+        let left = std::fs::read_dir(self.house.path("there")).expect("ours").flatten();
+        let left: Vec<_> = left.filter(|one| one.file_name() != ".bashrc").collect();
+        assert!(left.is_empty(), "{left:?}");
+        report
+    }
+}
+
+/// The finding of one check.
+#[track_caller]
+fn finding<'r>(report: &'r Value, check: &str) -> &'r Value {
+    let found = report["checks"].as_array().expect("a list").iter().find(|finding| finding["check"] == check);
+    found.unwrap_or_else(|| panic!("no `{check}` in {report:#}"))
+}
+
+#[track_caller]
+fn is(report: &Value, check: &str, status: &str, part: &str) {
+    let found = finding(report, check);
+    let detail = found["detail"].as_str().expect("text");
+    assert!(found["status"] == status && detail.contains(part), "{found:#}");
+    assert_eq!(found["advice"].is_string(), status != "ok", "{found:#}");
+}
+
+#[test]
+fn a_host_in_good_order() {
+    let place = Place::new("");
+    place.program("tools/docker", GOOD_DOCKER);
+    let report = place.checked("good", 0);
+    is(&report, "reach", "ok", "OpenSSH");
+    is(&report, "login", "ok", "publickey");
+    is(&report, "login", "ok", "/key ED25519 SHA256:");
+    is(&report, "machine", "ok", "Linux");
+    is(&report, "home", "ok", &place.path("there"));
+    is(&report, "compose", "ok", "docker compose 2.40.0, engine 28.0.1");
+    is(&report, "clock", "ok", "");
+    is(&report, "sessions", "ok", "10 at once");
+    is(&report, "forwarding", "ok", "both ways");
+    let left = std::fs::read_dir("/tmp").expect("readable").flatten();
+    let is_ours = |name: &str| name.starts_with(".sandboxer-check-sbx");
+    let sockets: Vec<_> = left.filter(|one| one.file_name().to_str().is_some_and(is_ours)).collect();
+    // Those of tests beside this one are gone soon.
+    until("no socket is left", || sockets.iter().all(|one| !one.path().exists()).then_some(()));
+}
+
+#[test]
+fn a_host_without_compose_and_this_machine() {
+    let place = Place::new("");
+    let report = place.checked("good", 0);
+    is(&report, "compose", "warning", "none");
+    let here = place.checked("localhost", 0);
+    is(&here, "reach", "ok", "without ssh");
+    is(&here, "home", "ok", &place.path("home"));
+}
+
+#[test]
+fn compose_of_every_flavour() {
+    let place = Place::new("");
+    place.program("tools/podman-compose", "#!/bin/sh\necho 'podman-compose version 1.0.3'\necho 'using podman'\n");
+    place.program("tools/podman", "#!/bin/sh\necho 4.3.1\n");
+    is(&place.checked("good", 0), "compose", "ok", "podman-compose 1.0.3, engine 4.3.1");
+    place.program("tools/docker-compose", "#!/bin/sh\necho 1.29.2\n");
+    place.program(
+        "tools/docker",
+        "#!/bin/sh\n[ \"$1\" = version ] && { echo; printf '\\033[31mCannot connect to the daemon\\n' >&2; }\nexit 1\n",
+    );
+    let report = place.checked("good", 0);
+    is(
+        &report,
+        "compose",
+        "warning",
+        "docker-compose 1.29.2; the engine does not answer: [31mCannot connect to the daemon",
+    );
+}
+
+#[test]
+fn hosts_that_are_not_reached() {
+    let place = Place::new("");
+    let reason = |host: &str| finding(&place.checked(host, 5), "reach")["reason"].as_str().expect("one").to_owned();
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a free port").port();
+    let hosts = format!(
+        "hosts:\n  - id: closed\n    ssh: 127.0.0.1:{free}\n  - id: nowhere\n    ssh: no-such-host.invalid\n  - id: other\n    \
+         ssh: 127.0.0.1:{}\n",
+        place.port
+    );
+    std::fs::create_dir_all(place.house.path("config/sandboxer")).expect("ours");
+    std::fs::write(place.house.path("config/sandboxer/hosts.yaml"), hosts).expect("ours");
+    assert_eq!(reason("closed"), "refused");
+    assert_eq!(reason("nowhere"), "name_not_found");
+    place.knows("other-key");
+    assert_eq!(reason("other"), "host_key_changed");
+    std::fs::write(place.house.path("known"), "").expect("ours");
+    assert_eq!(reason("other"), "host_key_unknown");
+    assert_eq!(std::fs::read_to_string(place.house.path("known")).expect("ours"), "", "no key is taken unasked");
+    place.knows("host-key");
+    std::fs::write(place.house.path("authorized"), "").expect("ours");
+    assert_eq!(reason("other"), "login_refused");
+    let outcome = place.run(&["host", "check", "nosuch"]).ended_with(3);
+    assert!(outcome.stderr.contains("no host `nosuch`"), "{}", outcome.stderr);
+}
+
+#[test]
+fn what_start_up_files_print_is_no_answer() {
+    let place = Place::new("");
+    place.program("tools/docker", GOOD_DOCKER);
+    let noise = "echo welcome; echo 'sbx0 system Plan9'; echo 'system Plan9'; sleep 0.2; printf 'no end of line'\n";
+    std::fs::write(place.house.path("there/.bashrc"), noise).expect("ours");
+    let report = place.checked("good", 0);
+    is(&report, "machine", "ok", "Linux");
+    is(&report, "compose", "ok", "2.40.0");
+    is(&report, "forwarding", "ok", "both ways");
+    // Only bash reads that file.
+    if finding(&report, "shell")["detail"].as_str().expect("text").contains("bash") {
+        is(&report, "shell", "warning", " ms");
+    }
+}
+
+#[test]
+fn hosts_that_allow_little() {
+    let place = Place::new("MaxSessions 2\nAllowStreamLocalForwarding no\n");
+    let report = place.checked("good", 0);
+    is(&report, "sessions", "warning", "2 at once");
+    is(&report, "forwarding", "warning", "refuses");
+    let place = Place::new("AllowStreamLocalForwarding remote\n");
+    is(&place.checked("good", 0), "forwarding", "warning", "refuses connections to its sockets");
+    let place = Place::new("ForceCommand echo go away\n");
+    is(&place.checked("good", 5), "commands", "failed", "no answer");
+    let place = Place::new("MaxSessions 0\n");
+    is(&place.checked("good", 5), "commands", "failed", "");
+}
+
+#[test]
+fn the_first_login_accepts_the_key() {
+    let place = Place::new("");
+    std::fs::write(place.house.path("known"), "").expect("ours");
+    let destination = format!("127.0.0.1:{}", place.port);
+    let mut terminal = Terminal::with(&place.command(&["host", "add", "mine", &destination]), 24, 100);
+    terminal.shows("continue connecting");
+    terminal.types("yes\n");
+    terminal.ends_with(0);
+    is(&place.checked("mine", 0), "reach", "ok", "OpenSSH");
+}
