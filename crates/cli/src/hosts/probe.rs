@@ -40,11 +40,15 @@ pub(crate) async fn probe(host: &Host) -> Report {
             Err((reason, detail)) => unreached(reason, &detail, &by_hand(place)),
             Ok((connection, login)) => {
                 let asked = asked(connection.session(), &word()).await;
-                let opening = opening(&connection).await;
-                let sessions = sessions(&connection).await;
-                let forwarding = forwarding(&connection).await;
+                let mut seen = Seen { login, asked, opening: None, sessions: 0, forwarding: Err(String::new()) };
+                // Where no command runs, what forwarding leaves could not be removed.
+                if seen.asked.answer.is_ok() {
+                    seen.opening = opening(&connection).await;
+                    seen.sessions = sessions(&connection).await;
+                    seen.forwarding = forwarding(&connection).await;
+                }
                 connection.close().await;
-                of_machine(&Seen { login, asked, opening, sessions, forwarding })
+                of_machine(&seen)
             }
         },
     };
