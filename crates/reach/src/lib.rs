@@ -1,7 +1,8 @@
 //! Ways into a sandbox from outside.
 //!
 //! A [`Session`] runs commands, moves files and opens ports in a sandbox; [`AgentSession`] does so by the agent inside,
-//! over one HTTP/2 connection that a [`Connector`] makes. [`copy`] moves whole trees over any session.
+//! over one HTTP/2 connection that a [`Connector`] makes; [`PlainSession`] has
+//! only the shell of a machine behind `ssh`. [`copy`] moves whole trees over any session.
 //!
 //! ```no_run
 //! use sandboxer_reach::{AgentSession, ExecEvent, ExecRequest, ReachError, Session, SessionOptions, UnixSocket};
@@ -29,6 +30,7 @@ mod entry;
 mod error;
 mod execution;
 mod options;
+mod plain;
 mod port;
 mod session;
 mod ssh;
@@ -44,6 +46,7 @@ pub use execution::{
     Began, ExecEvent, ExecRequest, Execution, ExecutionControl, ExecutionEvents, ExitStatus, InputHandle, WindowSize,
 };
 pub use options::{AccessToken, SessionOptions};
+pub use plain::PlainSession;
 pub use port::{Port, Target};
 pub use session::{Events, Session};
 pub use ssh::{AgentPlace, AgentProgram, SshDestination, SshDestinationError, SshMaster, SshSettings};

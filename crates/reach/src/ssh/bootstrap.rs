@@ -73,7 +73,7 @@ fn script(nonce: &str, agent: &AgentProgram, place: &AgentPlace) -> Result<Strin
 }
 
 /// A word that nothing else prints.
-fn nonce() -> Result<String, ReachError> {
+pub(crate) fn nonce() -> Result<String, ReachError> {
     use std::io::Read as _;
     let mut random = [0; 16];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut random));

@@ -49,7 +49,7 @@ const BUSY: &str =
     "try again; `MaxStartups` of its ssh server limits logins at a time, and it may turn away this address";
 
 /// The failure that `ssh` speaks of.
-pub(super) fn explain(destination: &SshDestination, said: &str) -> ReachError {
+pub(crate) fn explain(destination: &SshDestination, said: &str) -> ReachError {
     let source = Said(shortened(said));
     match SIGNS.iter().find(|sign| said.contains(sign.words)) {
         Some(sign) => ReachError::new(sign.kind, format!("`{destination}` {}", sign.what)).with_hint(sign.hint),

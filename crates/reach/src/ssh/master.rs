@@ -44,7 +44,7 @@ impl SshMaster {
         &self.destination
     }
 
-    pub(super) fn settings(&self) -> &SshSettings {
+    pub(crate) fn settings(&self) -> &SshSettings {
         &self.settings
     }
 
@@ -92,16 +92,21 @@ impl SshMaster {
 
     /// A shell of the machine, through the connection; it reads its standard input.
     pub(crate) fn session(&self) -> ProcessStream {
-        self.stream(arguments::session(&self.files))
+        ProcessStream::new(self.session_argv())
+    }
+
+    /// The same as a list of arguments.
+    pub(crate) fn session_argv(&self) -> Vec<OsString> {
+        self.argv(arguments::session(&self.files))
     }
 
     /// The same by a connection of its own.
     pub(crate) fn alone(&self) -> ProcessStream {
-        self.stream(arguments::alone(&self.settings, &self.destination, &self.files))
+        ProcessStream::new(self.argv(arguments::alone(&self.settings, &self.destination, &self.files)))
     }
 
-    fn stream(&self, arguments: Vec<OsString>) -> ProcessStream {
-        ProcessStream::new(std::iter::once(self.settings.program.clone().into_os_string()).chain(arguments))
+    fn argv(&self, arguments: Vec<OsString>) -> Vec<OsString> {
+        std::iter::once(self.settings.program.clone().into_os_string()).chain(arguments).collect()
     }
 
     /// A socket in the folder by which one of the machine's is reached: the one that has that digest.

@@ -14,7 +14,8 @@ mod run;
 mod settings;
 
 pub use agent::{AgentPlace, AgentProgram};
-pub(crate) use bootstrap::{Relayed, bootstrap};
+pub(crate) use bootstrap::{Relayed, bootstrap, nonce};
 pub use destination::{SshDestination, SshDestinationError};
+pub(crate) use failure::explain;
 pub use master::SshMaster;
 pub use settings::SshSettings;

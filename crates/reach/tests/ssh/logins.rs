@@ -45,7 +45,7 @@ async fn many_at_once_make_one_connection() {
 #[tokio::test]
 async fn it_belongs_to_no_terminal_and_leaves_when_nobody_uses_it() {
     let machine = Machine::start();
-    let master = with(&machine, |settings| settings.linger = Duration::from_secs(1));
+    let master = with(&machine, |settings| settings.linger = Duration::from_secs(3));
     master.open().await.unwrap();
     let process = master.check().await.unwrap().unwrap();
     let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();

@@ -7,5 +7,6 @@ mod support;
 mod breaking;
 mod logins;
 mod measuring;
+mod plain;
 mod pushing;
 mod root;
