@@ -3,6 +3,7 @@
 use super::breach::{Breach, Rule};
 use super::child::{ChildProcess, told};
 use super::inbox::{CallFault, Inbox};
+use super::input::Input;
 use super::program::HostLimits;
 use crate::wire::{LONGEST_LINE, LineFault, Lines};
 use rustix::process::Signal;
@@ -10,9 +11,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWrite, DuplexStream};
+use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::net::unix::pipe;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,9 +25,8 @@ const LOOKING: Duration = Duration::from_millis(200);
 const LONGEST_SAID: usize = 64 * 1024;
 /// How long a process that closed its standard output has to end by itself.
 const ENDING: Duration = Duration::from_millis(200);
-
-/// Where a process reads from, until that is closed.
-pub(super) type Input = Mutex<Option<Box<dyn AsyncWrite + Send + Unpin>>>;
+/// What a process may have left in a pipe, in bytes: as much as one can be made to hold.
+const MOST_LEFT: usize = 1 << 20;
 
 /// Where a process writes to.
 pub(super) enum Output {
@@ -65,37 +65,39 @@ enum Heard {
     Look,
 }
 
-/// The task that hears everything.
-pub(super) struct Attending {
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) input: Arc<Input>,
-    pub(super) peer: Peer,
+/// How the end of a process is asked for.
+pub(super) struct End {
     /// Ends it at once, once it says why.
     pub(super) condemnation: watch::Receiver<Option<CallFault>>,
-    /// Asks it to end.
+    /// Asks it to end, and leaves it time for that.
     pub(super) stopping: CancellationToken,
-    pub(super) limits: HostLimits,
+    /// Has the signal sent without waiting first.
+    pub(super) hurrying: CancellationToken,
+}
+
+/// The task that hears everything.
+pub(super) struct Attending {
+    inbox: Arc<Inbox>,
+    input: Input,
+    peer: Peer,
+    end: End,
+    limits: HostLimits,
     lines: Lines,
     said: Lines,
 }
 
 impl Attending {
-    pub(super) fn new(
-        inbox: Arc<Inbox>,
-        input: Arc<Input>,
-        peer: Peer,
-        condemnation: watch::Receiver<Option<CallFault>>,
-        stopping: CancellationToken,
-        limits: HostLimits,
-    ) -> Self {
+    pub(super) fn new(inbox: Arc<Inbox>, input: Input, peer: Peer, end: End, limits: HostLimits) -> Self {
         let (lines, said) = (Lines::new(LONGEST_LINE), Lines::new(LONGEST_SAID));
-        Self { inbox, input, peer, condemnation, stopping, limits, lines, said }
+        Self { inbox, input, peer, end, limits, lines, said }
     }
 
     /// Hears the process until its end, and buries it.
     pub(super) async fn attend(mut self) {
         let fault = self.hear_all().await;
-        self.input.lock().await.take();
+        // Nobody may ask it anything any more.
+        self.end.stopping.cancel();
+        self.input.close();
         // What comes after a broken rule is not heard: an answer there would count.
         if !matches!(fault, CallFault::Died(_)) {
             self.peer.output = Output::closed();
@@ -132,8 +134,8 @@ impl Attending {
                     Ok(())
                 }
                 Heard::Ended => return CallFault::Died(Breach::new(Rule::Alive, "")),
-                Heard::Condemned => return self.condemnation.borrow().clone().unwrap_or_else(CallFault::lost),
-                Heard::Stop => self.end_further(&mut deadline).await,
+                Heard::Condemned => return self.end.condemnation.borrow().clone().unwrap_or_else(CallFault::lost),
+                Heard::Stop => self.end_further(&mut deadline),
                 Heard::Look => self.look(),
             };
             if let Err(fault) = outcome {
@@ -165,13 +167,13 @@ impl Attending {
         };
         let stop = async {
             match ending {
-                None => self.stopping.cancelled().await,
+                None => self.end.stopping.cancelled().await,
                 Some(ending) => tokio::time::sleep_until(ending.until).await,
             }
         };
+        // None before the others: a flood of one kind must not hide the rest.
         tokio::select! {
-            biased;
-            _ = self.condemnation.wait_for(Option::is_some) => Heard::Condemned,
+            _ = self.end.condemnation.wait_for(Option::is_some) => Heard::Condemned,
             length = output.read(piece) => Heard::Output(length.unwrap_or(0)),
             length = errors => Heard::Errors(length),
             () = ended => Heard::Ended,
@@ -215,12 +217,12 @@ impl Attending {
     }
 
     /// The next step of an end that was asked for: no input any more, SIGTERM, SIGKILL.
-    async fn end_further(&mut self, ending: &mut Option<Ending>) -> Result<(), CallFault> {
+    fn end_further(&mut self, ending: &mut Option<Ending>) -> Result<(), CallFault> {
         let until = Instant::now() + self.limits.end;
-        let was_open = self.input.lock().await.take().is_some();
+        self.input.close();
         let signalled = ending.as_ref().is_some_and(|ending| ending.signalled);
         match &self.peer.child {
-            Some(child) if !signalled && (ending.is_some() || !was_open) => {
+            Some(child) if !signalled && (ending.is_some() || self.end.hurrying.is_cancelled()) => {
                 if let Err(error) = child.signal(Signal::TERM) {
                     tracing::warn!(%error, "cannot signal an extension");
                 }
@@ -239,7 +241,7 @@ impl Attending {
 
     fn look(&self) -> Result<(), CallFault> {
         match self.inbox.idle_since() {
-            Some(since) if since.elapsed() >= self.limits.idle => self.stopping.cancel(),
+            Some(since) if since.elapsed() >= self.limits.idle => self.end.stopping.cancel(),
             Some(_) => {}
             None => {
                 let held = self.peer.child.as_ref().and_then(ChildProcess::memory);
@@ -267,11 +269,13 @@ impl Attending {
         how
     }
 
-    /// What lies in the pipes. Their ends may still be held by a process that was sent away, so there is no waiting.
+    /// What lies in the pipes. Their ends may still be held by a process that was sent away, and that goes on writing, so
+    /// there is no waiting, and no more is read than what a pipe holds.
     async fn hear_the_rest(&mut self) {
         let mut piece = vec![0; PIECE];
         if let Some(errors) = self.peer.errors.take() {
-            while let Some(length) = read_now(&errors, &mut piece) {
+            let mut left = MOST_LEFT;
+            while let Some(length) = read_now(&errors, &mut piece, &mut left) {
                 self.hear_said(&piece[..length]);
             }
             let rest = self.said.rest().to_vec();
@@ -280,7 +284,8 @@ impl Attending {
             }
         }
         let Output::Pipe(output) = std::mem::replace(&mut self.peer.output, Output::closed()) else { return };
-        while let Some(length) = read_now(&output, &mut piece) {
+        let mut left = MOST_LEFT;
+        while let Some(length) = read_now(&output, &mut piece, &mut left) {
             // The process is gone already; there is nothing more to end.
             if self.hear(&piece[..length]).await.is_err() {
                 return;
@@ -299,6 +304,9 @@ fn too_long(LineFault { longest }: LineFault) -> CallFault {
     CallFault::Broken(Breach::new(Rule::Line, format!("it sent a line of more than {longest} bytes")))
 }
 
-fn read_now(stream: &impl AsFd, piece: &mut [u8]) -> Option<usize> {
-    rustix::io::read(stream, piece).ok().filter(|length| *length > 0)
+fn read_now(stream: &impl AsFd, piece: &mut [u8], left: &mut usize) -> Option<usize> {
+    let most = piece.len().min(*left);
+    let length = rustix::io::read(stream, &mut piece[..most]).ok().filter(|length| *length > 0)?;
+    *left -= length;
+    Some(length)
 }

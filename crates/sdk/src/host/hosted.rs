@@ -89,9 +89,10 @@ impl HostedExtension {
         let mut call = call.clone();
         let mut died: Option<Breach> = None;
         loop {
+            let (id, line) = self.request(&call, &ask)?;
             let place = self.place(&call).await?;
             let running = self.crew.hire().await.map_err(|breach| self.not_started(breach, died.as_ref()))?;
-            let (outcome, draft) = self.converse(&running, &call, &ask).await?;
+            let (outcome, draft) = running.converse(&call, &id, &line).await;
             let result = match outcome {
                 Err(CallFault::Died(breach)) if died.is_none() && call.check().is_ok() => {
                     call.warn(format!("`{}` is asked once more: {}", self.id, breach.what));
@@ -121,12 +122,8 @@ impl HostedExtension {
         }
     }
 
-    async fn converse<A: Ask>(
-        &self,
-        running: &Running,
-        call: &Call,
-        ask: &A,
-    ) -> Result<(Result<Value, CallFault>, Option<Object>), Failure> {
+    /// A request under a fresh name, as a line. Nothing was sent when it cannot be one.
+    fn request<A: Ask>(&self, call: &Call, ask: &A) -> Result<(String, String), Failure> {
         let id = SystemIds.fresh().to_string().to_ascii_lowercase();
         let surroundings = Surroundings::of(call, &self.id, A::METHOD, &id);
         let line = request_line(&surroundings, ask).map_err(|error| {
@@ -137,7 +134,7 @@ impl HostedExtension {
             let message = format!("the request takes {} bytes; at most {LONGEST_LINE} are sent", line.len());
             return Err(Failure::invalid_input(message));
         }
-        Ok(running.converse(call, &id, &line).await)
+        Ok((id, line))
     }
 
     fn not_started(&self, breach: Breach, died: Option<&Breach>) -> Failure {
@@ -158,7 +155,11 @@ impl HostedExtension {
             CallFault::Refused(failure) => {
                 // A statement about the second attempt is none about the first.
                 let residue = if again && !failure.residue.may_exist() { Residue::Unknown } else { failure.residue };
-                failure.with_residue(residue)
+                let mut failure = failure.with_residue(residue);
+                if !failure.message.contains(self.id.as_str()) {
+                    failure.message = format!("`{}`: {}", self.id, failure.message);
+                }
+                failure
             }
             CallFault::NotKept(failure) => failure.with_residue(Residue::Unknown),
             CallFault::Died(breach) | CallFault::Broken(breach) => breach.failure(&self.id),

@@ -131,7 +131,7 @@ impl Inbox {
     /// A line that was sent.
     pub(super) fn sent(&self, line: &str) {
         if let Some(trace) = &self.trace {
-            trace.sent(&self.held().secrets.hide(line.trim_end()));
+            trace.sent(&self.held().secrets.hide_in_line(line.trim_end()));
         }
     }
 
@@ -152,7 +152,7 @@ impl Inbox {
             return Ok(());
         }
         if let Some(trace) = &self.trace {
-            let shown = self.held().secrets.hide(&String::from_utf8_lossy(line));
+            let shown = self.held().secrets.hide_in_line(&String::from_utf8_lossy(line));
             trace.received(&shown);
         }
         match FromExtension::hear(line) {
@@ -189,7 +189,7 @@ impl Inbox {
         let Some(pending) = held.remove(&id) else {
             let what = format!("it answered `{}`, which is not in flight", shortened(&id));
             if held.calls.is_empty() {
-                tracing::warn!(extension = %self.extension, "{what}");
+                tracing::warn!(extension = %self.extension, rule = %Rule::OwnAnswer, "{what}");
             }
             return Err(CallFault::Broken(Breach::new(Rule::OwnAnswer, what)));
         };

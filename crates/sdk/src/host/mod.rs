@@ -11,6 +11,7 @@ mod child;
 mod crew;
 mod hosted;
 mod inbox;
+mod input;
 mod program;
 mod redaction;
 mod running;

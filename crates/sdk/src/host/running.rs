@@ -1,9 +1,10 @@
 //! A process of an extension while it runs, as those see it who call it.
 
-use super::attending::{Attending, Input, Output, PIECE, Peer};
+use super::attending::{Attending, End, Output, PIECE, Peer};
 use super::breach::{Breach, Rule};
 use super::child::{ChildProcess, ChildStreams};
 use super::inbox::{CallFault, Inbox, Outcome};
+use super::input::Input;
 use super::program::{HostLimits, Program};
 use super::trace::Trace;
 use crate::wire::cancel_line;
@@ -11,18 +12,20 @@ use crate::{Call, CallEnd, SandboxExtension, serve_over};
 use sandboxer_types::{ExtensionId, Lifecycle, Object};
 use std::io;
 use std::sync::Arc;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Mutex, watch};
+use tokio::io::AsyncWrite;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// A running process, as those who call it see it.
 pub(super) struct Running {
     inbox: Arc<Inbox>,
-    input: Arc<Input>,
+    input: Input,
     /// Ends the process at once, for this reason.
     condemned: watch::Sender<Option<CallFault>>,
     /// Asks it to end.
     stopping: CancellationToken,
+    /// Asks it to end by a signal, without waiting for it first.
+    hurrying: CancellationToken,
     /// Turned when nothing of it lives any more.
     gone: watch::Receiver<bool>,
     limits: HostLimits,
@@ -75,14 +78,15 @@ impl Running {
         let inbox = Arc::new(Inbox::new(extension, trace));
         let (condemned, condemnation) = watch::channel(None);
         let (buried, gone) = watch::channel(false);
-        let stopping = CancellationToken::new();
-        let input = Arc::new(Mutex::new(Some(input)));
-        let attending = Attending::new(inbox.clone(), input.clone(), peer, condemnation, stopping.clone(), limits);
+        let (stopping, hurrying) = (CancellationToken::new(), CancellationToken::new());
+        let input = Input::new(input, lifecycle == Lifecycle::Oneshot);
+        let end = End { condemnation, stopping: stopping.clone(), hurrying: hurrying.clone() };
+        let attending = Attending::new(inbox.clone(), input.clone(), peer, end, limits);
         tokio::spawn(async move {
             attending.attend().await;
             buried.send_replace(true);
         });
-        Self { inbox, input, condemned, stopping, gone, limits, lifecycle }
+        Self { inbox, input, condemned, stopping, hurrying, gone, limits, lifecycle }
     }
 
     /// Whether it can take another call.
@@ -115,23 +119,17 @@ impl Running {
         let mut answer = self.inbox.expect(id, call.sink.clone(), &call.secrets);
         let mut guard = Guard { running: self, id, armed: true };
         self.inbox.sent(line);
-        let exchange = async {
-            self.send(line).await;
-            (&mut answer).await
-        };
+        self.input.send(line.to_owned());
         let end = tokio::select! {
             biased;
-            outcome = exchange => {
+            outcome = &mut answer => {
                 guard.armed = false;
                 return self.finished(outcome.unwrap_or_else(|_| Err(CallFault::lost())), id).await;
             }
             end = call.ended() => end,
         };
-        let answered = async {
-            self.cancel(id).await;
-            answer.await
-        };
-        let outcome = match tokio::time::timeout(self.limits.answer, answered).await {
+        self.cancel(id);
+        let outcome = match tokio::time::timeout(self.limits.answer, answer).await {
             Ok(outcome) => outcome.unwrap_or_else(|_| Err(CallFault::lost())),
             Err(_) => Err(self.unanswered(end)),
         };
@@ -173,30 +171,17 @@ impl Running {
         });
     }
 
-    /// Sends a line. A process that does not take it is about to be found dead.
-    async fn send(&self, line: &str) {
-        let mut input = self.input.lock().await;
-        let Some(stream) = input.as_mut() else { return };
-        let written = async {
-            stream.write_all(line.as_bytes()).await?;
-            stream.flush().await
-        };
-        if let Err(error) = written.await {
-            tracing::debug!(%error, "an extension does not take a line");
-        }
-        if self.lifecycle == Lifecycle::Oneshot {
-            *input = None;
-        }
-    }
-
     /// A process of one request has no input any more: it hears of it by a signal.
-    async fn cancel(&self, id: &str) {
+    fn cancel(&self, id: &str) {
         match self.lifecycle {
-            Lifecycle::Oneshot => self.stopping.cancel(),
+            Lifecycle::Oneshot => {
+                self.hurrying.cancel();
+                self.stopping.cancel();
+            }
             Lifecycle::Persistent => match cancel_line(id) {
                 Ok(line) => {
                     self.inbox.sent(&line);
-                    self.send(&line).await;
+                    self.input.send(line);
                 }
                 Err(error) => tracing::error!(%error, "a cancellation cannot be written"),
             },

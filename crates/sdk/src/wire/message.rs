@@ -156,7 +156,11 @@ impl FromHost {
 impl FromExtension {
     /// Hears a line.
     pub fn hear(line: &[u8]) -> Result<Self, Noise> {
-        let Ok(Value::Object(mut message)) = serde_json::from_slice(line) else { return Err(Noise::Printed) };
+        let mut message = match serde_json::from_slice(line) {
+            Ok(Value::Object(message)) => message,
+            Err(error) if is_meant_as_message(line) => return Err(Noise::Broken(format!("it is no JSON: {error}"))),
+            Ok(_) | Err(_) => return Err(Noise::Printed),
+        };
         match message.get("jsonrpc") {
             Some(Value::String(version)) if version == "2.0" => {}
             Some(_) => return Err(Noise::Broken("`jsonrpc` is not \"2.0\"".to_owned())),
@@ -199,6 +203,12 @@ impl FromExtension {
         };
         Ok(Self::Answer(AnswerMessage { id, outcome }))
     }
+}
+
+/// Whether what is no JSON was to be a message: nobody waits for the answer that it may have been.
+fn is_meant_as_message(line: &[u8]) -> bool {
+    let name = br#""jsonrpc""#;
+    line.trim_ascii_start().starts_with(b"{") && line.windows(name.len()).any(|part| part == name)
 }
 
 /// The line of a request.
@@ -263,11 +273,14 @@ mod tests {
 
     #[test]
     fn what_was_printed_is_told_from_what_is_broken() {
-        for text in ["", "hello", "[1]", "{}", r#"{"id":"1","result":{}}"#, "{\"jsonrpc\""] {
+        for text in ["", "hello", "[1]", "{}", r#"{"id":"1","result":{}}"#, "{\"jsonrpc", "{ not \"json\""] {
             assert_eq!(FromExtension::hear(text.as_bytes()), Err(Noise::Printed), "{text}");
         }
         for text in [
             r#"{"jsonrpc":"1.0","id":"1","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":"1","result":{"x":NaN}}"#,
+            "{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":{\"x\":\"\0\"}}",
+            r#" {"jsonrpc":"2.0","id":"1""#,
             r#"{"jsonrpc":"2.0"}"#,
             r#"{"jsonrpc":"2.0","id":"1"}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,

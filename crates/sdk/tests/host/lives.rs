@@ -290,3 +290,18 @@ async fn an_extension_in_rust_is_a_program_of_either_lifecycle() {
         assert_eq!(house.processes(), Vec::<std::path::PathBuf>::new());
     }
 }
+
+#[tokio::test]
+async fn a_oneshot_process_may_finish_after_its_answer() {
+    let house = House::new(
+        "#!/bin/sh
+cat | jq -c '{jsonrpc: \"2.0\", id, result: {report: {complete: true}}}'
+sleep 0.1
+touch finished
+",
+    );
+    let extension = house.oneshot();
+    extension.teardown(&call().0, &teardown()).await.expect("it answers");
+    extension.stop().await;
+    assert!(house.path().join("finished").exists(), "it was ended before it was done");
+}

@@ -144,6 +144,8 @@ async fn one_that_sends_what_is_no_answer() {
         "say(dict(method='launch', params={}))",
         "say(dict(id='1', method='provision', params={}))",
         "say(dict(id=None, error=dict(code=-32700, message='what?')))",
+        "say(dict(id=call, result=dict(x=float('nan'))))",
+        "print('{\"jsonrpc\": \"2.0\", \"id\": \"1\", ', flush=True)",
     ] {
         broke(&provision_fails(&House::python(body)).await, "message");
     }
@@ -213,7 +215,7 @@ say(dict(id=call, error=dict(code=-32000, message=f'bad {key}', data=dict(hint=k
     let (mut call, heard) = call();
     call.secrets.insert("key".to_owned(), secret.to_owned());
     let failure = hosted.provision(&call, &provision()).await.expect_err("it says so");
-    assert_eq!(failure.message, "bad [secret]");
+    assert_eq!(failure.message, "`ext.tested`: bad [secret]");
     hosted.stop().await;
     let all = format!("{failure:?}{:?}{:?}", heard.lines.lock().unwrap(), heard.progress.lock().unwrap());
     assert!(!all.contains(secret), "{all}");
@@ -259,13 +261,86 @@ os._exit(4)",
     let failure = extension.provision(&call().0, &provision()).await.expect_err("it ended");
     broke(&failure, "alive");
     let daemon: i32 = house.text("daemon").parse().expect("it was started");
+    assert_eq!(end_daemons(&house), 2, "one of each attempt, {daemon} the last");
+}
+
+/// Ends by hand what was sent away; how many there were.
+fn end_daemons(house: &House) -> usize {
     let daemons = house.processes();
     for process in &daemons {
         let pid = process.file_name().unwrap().to_str().unwrap().parse().unwrap();
-        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL)
-            .unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
-    assert_eq!(daemons.len(), 2, "one of each attempt, {daemon} the last");
+    daemons.len()
+}
+
+#[tokio::test]
+async fn a_child_that_floods_the_pipes_holds_nothing_up() {
+    for stream in [">&2", ""] {
+        let house = House::new(&format!(
+            "#!/bin/sh
+request=$(cat)
+setsid yes {stream} &
+until [ \"$(cat /proc/$!/comm)\" = yes ]; do :; done
+printf %s \"$request\" | jq -c '{{jsonrpc: \"2.0\", id, result: {{report: {{complete: true}}}}}}'
+"
+        ));
+        let extension = house.oneshot();
+        let answered = tokio::time::timeout(Duration::from_secs(20), async {
+            let report = extension.teardown(&call().0, &teardown()).await;
+            extension.stop().await;
+            report
+        });
+        let answered = answered.await;
+        end_daemons(&house);
+        // What the flood says on the standard output is noise, or spoils the answer's line.
+        match answered.expect("it does not hang") {
+            Ok(report) => assert!(report.complete),
+            Err(failure) => assert!(stream.is_empty(), "{failure:?}"),
+        }
+    }
+}
+
+/// A request that a pipe does not hold.
+fn large() -> sandboxer_sdk::Provision {
+    let mut request = provision();
+    request.inputs.insert("blob".to_owned(), "x".repeat(300_000).into());
+    request
+}
+
+#[tokio::test]
+async fn one_that_does_not_read_is_ended_for_whatever_it_does_instead() {
+    let sends_a_long_line = "#!/usr/bin/python3
+import time
+print('x' * (5 << 20), flush=True)
+time.sleep(1000)
+";
+    let ends = "#!/usr/bin/python3
+import subprocess
+subprocess.Popen(['sleep', '1000'], start_new_session=True, stdin=0)
+raise SystemExit(1)
+";
+    for (script, rule) in [(sends_a_long_line, "line"), (ends, "alive")] {
+        let house = House::new(script);
+        let extension = house.persistent();
+        let (call, request) = (call().0, large());
+        let failed = tokio::time::timeout(Duration::from_secs(20), extension.provision(&call, &request)).await;
+        end_daemons(&house);
+        broke(&failed.expect("it does not hang").expect_err("a rule was broken"), rule);
+        extension.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn one_that_does_not_read_is_cancelled_in_time() {
+    let house = House::new("#!/bin/sh\nsleep 1000\n");
+    let extension = house.persistent();
+    let (mut call, _) = call();
+    call.deadline = Instant::now() + Duration::from_millis(200);
+    let failure = extension.provision(&call, &large()).await.expect_err("no answer");
+    broke(&failure, "answer");
+    assert_eq!(house.processes(), Vec::<std::path::PathBuf>::new());
 }
 
 #[tokio::test]
