@@ -1,6 +1,7 @@
 //! The program that is put on a machine, and where.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -47,6 +48,25 @@ impl AgentProgram {
         Ok(Self { path, digest, size, machine })
     }
 
+    /// As [`read`](Self::read), but reads the whole program only when it has changed since: what is known of it is kept in
+    /// `memory`, a file in a folder of the user's own. One that cannot be kept is no fault.
+    pub fn remembered(path: impl Into<PathBuf>, memory: &Path) -> Result<Self, ReachError> {
+        let path = path.into();
+        let status = std::fs::metadata(&path)
+            .map_err(|error| ReachError::local(format!("cannot read the agent `{}`", path.display()), error))?;
+        // A file that is written to, or replaced, differs in one of these.
+        let known = [status.dev(), status.ino(), status.size()].map(|number| number.to_string()).join(" ");
+        let known = format!("{known} {}.{:09} {}", status.ctime(), status.ctime_nsec(), path.display());
+        if let Some((digest, machine)) = std::fs::read_to_string(memory).ok().and_then(|text| recall(&text, &known)) {
+            return Ok(Self { path, digest, size: status.size(), machine });
+        }
+        let read = Self::read(path)?;
+        if let Err(error) = remember(memory, &format!("{} {}\n{known}", read.digest, read.machine)) {
+            tracing::debug!(%error, "the agent's digest is not kept");
+        }
+        Ok(read)
+    }
+
     /// SHA-256, in hexadecimal digits.
     pub fn digest(&self) -> &str {
         &self.digest
@@ -67,17 +87,34 @@ impl AgentProgram {
     }
 }
 
+/// What is no program for Linux by itself.
+const ANY: &str = "any";
+/// The number of a processor in an ELF file, and what `uname` says there.
+const MACHINES: [(u16, &str); 3] = [(62, "Linux/x86_64"), (183, "Linux/aarch64"), (243, "Linux/riscv64")];
+
 /// What machine a program is for, by the head of its file (ELF).
 fn machine(head: &[u8]) -> &'static str {
     if head.len() < HEAD || !head.starts_with(b"\x7fELF") {
-        return "any";
+        return ANY;
     }
-    match u16::from_le_bytes([head[18], head[19]]) {
-        62 => "Linux/x86_64",
-        183 => "Linux/aarch64",
-        243 => "Linux/riscv64",
-        _ => "any",
-    }
+    let number = u16::from_le_bytes([head[18], head[19]]);
+    MACHINES.iter().find(|(known, _)| *known == number).map_or(ANY, |(_, name)| name)
+}
+
+/// What was kept of a program, if it is the one that is known by these words.
+fn recall(text: &str, known: &str) -> Option<(String, &'static str)> {
+    let (kept, of) = text.split_once('\n')?;
+    let (digest, machine) = kept.split_once(' ')?;
+    let is_digest = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let machine = MACHINES.iter().map(|(_, name)| *name).chain([ANY]).find(|name| *name == machine)?;
+    (of == known && is_digest).then(|| (digest.to_owned(), machine))
+}
+
+/// Whole or not at all: others read it at the same time.
+fn remember(memory: &Path, text: &str) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(memory.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    file.persist(memory).map(drop).map_err(|error| error.error)
 }
 
 /// Where the agent and its socket are on the machine.
@@ -152,12 +189,31 @@ mod tests {
         assert_eq!(program.digest(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!((program.size(), program.machine()), (3, "any"));
         let own = AgentProgram::read("/proc/self/exe").unwrap();
-        assert_eq!(own.machine(), concat_machine());
+        assert_eq!(own.machine(), format!("Linux/{}", std::env::consts::ARCH));
         assert_eq!(AgentProgram::read("/none").unwrap_err().kind(), ReachErrorKind::Local);
     }
 
-    fn concat_machine() -> String {
-        format!("Linux/{}", std::env::consts::ARCH)
+    #[test]
+    fn a_program_is_read_again_only_when_it_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, memory) = (folder.path().join("agent"), folder.path().join("memory"));
+        std::fs::write(&path, b"abc").unwrap();
+        let first = AgentProgram::remembered(&path, &memory).unwrap();
+        // So that it shows whether this is read.
+        let kept = std::fs::read_to_string(&memory).unwrap();
+        std::fs::write(&memory, kept.replacen(first.digest(), &"0".repeat(64), 1)).unwrap();
+        assert_eq!(AgentProgram::remembered(&path, &memory).unwrap().digest(), "0".repeat(64));
+        // Another file, as when a program is replaced.
+        std::fs::write(folder.path().join("new"), b"abd").unwrap();
+        std::fs::rename(folder.path().join("new"), &path).unwrap();
+        let changed = AgentProgram::remembered(&path, &memory).unwrap();
+        assert_eq!(changed.digest(), AgentProgram::read(&path).unwrap().digest());
+        for nonsense in ["", "\n", "x any\n", &kept.replace(" any", " else"), &kept[1..]] {
+            std::fs::write(&memory, nonsense).unwrap();
+            assert_eq!(AgentProgram::remembered(&path, &memory).unwrap().digest(), changed.digest());
+        }
+        assert!(AgentProgram::remembered(&path, Path::new("/none/memory")).is_ok());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]
