@@ -1,6 +1,7 @@
 //! The agent of a machine that is reached by `ssh`.
 
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -56,14 +57,19 @@ impl Ssh {
     /// # Errors
     ///
     /// `Unreachable` where nothing is forwarded, or there is no connection to the machine any more; `ForwardingRefused`
-    /// where the machine passes nothing on, or its agent has left.
+    /// where the machine passes nothing on, or its agent has left; `Precondition` where others can use the
+    /// connection's folder.
     pub async fn forwarded(&self) -> Result<Box<dyn ByteStream>, ReachError> {
-        let socket = self.socket();
-        let nobody = |error: io::Error| {
+        let nobody = |error: Box<dyn Error + Send + Sync>| {
             let message = format!("nothing of `{self}` is forwarded");
             ReachError::new(ReachErrorKind::Unreachable, message).with_source(error)
         };
-        let stream = UnixStream::connect(&socket).await.map_err(nobody)?;
+        let socket = match self.socket() {
+            // There has been no connection to any machine yet.
+            Err(error) if error.kind() == ReachErrorKind::Local => return Err(nobody(error.into())),
+            socket => socket?,
+        };
+        let stream = UnixStream::connect(&socket).await.map_err(|error| nobody(error.into()))?;
         // Each time, as the agent may have left since: whoever comes to the socket is let in all the same.
         ping(stream).await.map_err(|error| {
             let message = format!("the agent of `{self}` does not answer by its forwarded socket");
@@ -71,7 +77,7 @@ impl Ssh {
                 .with_hint("`AllowStreamLocalForwarding` of the machine's ssh server decides whether it can")
                 .with_source(error)
         })?;
-        Ok(Box::new(UnixStream::connect(&socket).await.map_err(nobody)?))
+        Ok(Box::new(UnixStream::connect(&socket).await.map_err(|error| nobody(error.into()))?))
     }
 
     /// A connection by a relay of its own.
@@ -94,7 +100,7 @@ impl Ssh {
             other => other?,
         };
         if self.forwarding {
-            self.forward(&relayed.socket).await;
+            self.forward(&self.socket()?, &relayed.socket).await;
         }
         Ok(Box::new(relayed.stream))
     }
@@ -115,17 +121,16 @@ impl Ssh {
     }
 
     /// For the connections to come; this one is there already.
-    async fn forward(&self, remote: &str) {
-        let socket = self.socket();
-        if UnixStream::connect(&socket).await.is_ok() {
+    async fn forward(&self, socket: &Path, remote: &str) {
+        if UnixStream::connect(socket).await.is_ok() {
             return;
         }
-        if let Err(error) = self.master.forward(&socket, remote).await {
+        if let Err(error) = self.master.forward(socket, remote).await {
             tracing::debug!(%error, "the agent's socket is not forwarded");
         }
     }
 
-    fn socket(&self) -> PathBuf {
+    fn socket(&self) -> Result<PathBuf, ReachError> {
         self.master.socket_for(self.agent.digest())
     }
 }

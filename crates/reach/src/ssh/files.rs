@@ -56,9 +56,14 @@ impl Files {
     pub(super) fn prepare(&self) -> Result<(), ReachError> {
         let failed = |source| ReachError::local(format!("cannot use `{}` for ssh", self.folder.display()), source);
         match DirBuilder::new().mode(0o700).recursive(true).create(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-            Ok(()) | Err(_) => {}
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error)),
+            Ok(()) | Err(_) => self.check(),
         }
+    }
+
+    /// Holds that the folder is the user's alone: whoever else can write there could be at the other end of a socket.
+    pub(super) fn check(&self) -> Result<(), ReachError> {
+        let failed = |source| ReachError::local(format!("cannot use `{}` for ssh", self.folder.display()), source);
         let status = std::fs::symlink_metadata(&self.folder).map_err(failed)?;
         let own = rustix::process::geteuid().as_raw();
         if status.is_dir() && status.uid() == own && status.mode() & 0o077 == 0 {

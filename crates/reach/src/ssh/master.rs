@@ -109,9 +109,9 @@ impl SshMaster {
         std::iter::once(self.settings.program.clone().into_os_string()).chain(arguments).collect()
     }
 
-    /// A socket in the folder by which one of the machine's is reached: the one that has that digest.
-    pub(crate) fn socket_for(&self, digest: &str) -> PathBuf {
-        self.files.forwarded(digest)
+    /// A socket in the folder, which is nobody else's, by which one of the machine's is reached: that of the digest.
+    pub(crate) fn socket_for(&self, digest: &str) -> Result<PathBuf, ReachError> {
+        self.files.check().map(|()| self.files.forwarded(digest))
     }
 
     /// Listens at `local`, a short path, and passes on who comes to the socket `remote` of the machine, for as long as the
@@ -126,6 +126,7 @@ impl SshMaster {
             let message = format!("`{}` and `{remote}` cannot be joined by ssh", local.display());
             return Err(ReachError::new(ReachErrorKind::InvalidInput, message));
         }
+        self.files.check()?;
         let ended = self.say(arguments::forward(&self.files, local, remote)).await?;
         if ended.status.success() { Ok(()) } else { Err(failure::explain(&self.destination, &ended.said)) }
     }
@@ -152,6 +153,9 @@ impl SshMaster {
     /// Whether somebody listens on the control socket. This costs no process; one that listens and is dead to the world
     /// shows when a session through it fails.
     async fn answers(&self) -> bool {
+        if self.files.check().is_err() {
+            return false;
+        }
         match UnixStream::connect(self.files.control()).await {
             Ok(_) => true,
             // Its queue is full: it has much to do.

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -183,4 +184,18 @@ async fn a_socket_that_a_dead_connection_left_is_no_hindrance() {
     assert_eq!(master.check().await.unwrap(), None);
     master.open().await.unwrap();
     assert_ne!(master.check().await.unwrap(), Some(process));
+}
+
+#[tokio::test]
+async fn a_connection_that_others_may_have_made_is_not_used() {
+    let machine = Machine::start();
+    let ssh = machine.ssh(&machine.home());
+    ssh.relayed().await.unwrap();
+    ssh.forwarded().await.unwrap();
+    std::fs::set_permissions(machine.path("ssh"), std::fs::Permissions::from_mode(0o770)).unwrap();
+    assert_eq!(ssh.master().check().await.unwrap(), None);
+    assert_eq!(ssh.master().open().await.unwrap_err().kind(), Kind::Precondition);
+    assert_eq!(ssh.relayed().await.map(drop).unwrap_err().kind(), Kind::Precondition);
+    assert_eq!(ssh.forwarded().await.map(drop).unwrap_err().kind(), Kind::Precondition);
+    assert_eq!(ssh.master().forward(&machine.path("x"), "/x").await.unwrap_err().kind(), Kind::Precondition);
 }
