@@ -1,12 +1,15 @@
 //! One sandbox's record while it is being worked on: every change is durable before anyone acts on it.
 
 use crate::control::Observer;
-use crate::state::{OperationKind, Record, Step};
+use crate::state::{Lifecycle, OperationKind, Record, Step};
 use crate::store::{NewEvent, Store};
 use async_trait::async_trait;
 use sandboxer_sdk::{CallSink, Clock, LogLevel, Progress};
 use sandboxer_types::{ErrorKind, EventKind, Failure, Object, Residue, State};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// So many members of a draft are named in the log.
+const MOST_NAMES: usize = 20;
 
 /// The record that an operation owns, and the words said meanwhile. Also where an extension's words go.
 pub(crate) struct Journal {
@@ -151,8 +154,10 @@ pub(crate) fn take_step(record: &mut Record, step: Step, clock: &dyn Clock) -> R
         }
         Step::Forget(note) => events.push(NewEvent::new(EventKind::Forgotten, note.clone())),
         Step::Checkpoint(draft) => {
+            // The draft itself is in the record, once; a log of all of them would grow with every one.
             let mut event = NewEvent::new(EventKind::Checkpointed, "the backend gave ids of its own");
-            event.data.clone_from(draft);
+            let names: Vec<_> = draft.keys().take(MOST_NAMES).cloned().map(serde_json::Value::from).collect();
+            event.data.insert("members".to_owned(), names.into());
             events.push(event);
         }
         Step::CleanupIncomplete(report) => {
@@ -205,7 +210,16 @@ impl CallSink for Journal {
         self.lock_pending().push(self::line(level, line));
     }
 
+    /// Only what is being made has use for a draft; elsewhere it is passed over.
     async fn checkpoint(&self, draft: Object) -> Result<(), Failure> {
+        match self.record().await.lifecycle {
+            Lifecycle::Provisioning { draft: Some(kept) } if kept == draft => return Ok(()),
+            Lifecycle::Provisioning { .. } => {}
+            _ => {
+                tracing::debug!("a draft of what is made already is passed over");
+                return Ok(());
+            }
+        }
         self.commit(Change::step(Step::Checkpoint(draft))).await.map(drop)
     }
 }

@@ -136,6 +136,13 @@ pub(crate) fn consumer(given: Option<ConsumerName>) -> CommandResult<ConsumerNam
     name.parse().map_err(|fault: sandboxer_types::IdFault| Failure::invalid_input(fault.to_string()).into())
 }
 
+/// The variables that hold secrets: nothing that is started gets them.
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub(crate) fn secret_variables() -> Vec<OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|name| name.as_encoded_bytes().starts_with(b"SANDBOXER_SECRET_")).collect()
+}
+
 /// The environment of an extension's process: what every program needs, and what its manifest has passed on.
 pub(crate) fn extension_environment<'a>(passed: impl Iterator<Item = &'a String>) -> Vec<(OsString, OsString)> {
     let names = ["PATH", "HOME", "TMPDIR"].into_iter().chain(passed.map(String::as_str));

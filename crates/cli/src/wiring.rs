@@ -1,6 +1,6 @@
 //! Where the engine and the built-in extensions meet.
 
-use crate::config::{Config, home};
+use crate::config::{Config, home, secret_variables};
 use crate::error::{CommandResult, local_fault};
 use crate::hosting::Hosting;
 use crate::machines::SshMachines;
@@ -73,8 +73,8 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
     let groups = lock.as_ref().map(ProcessLock::groups).transpose();
     let groups = groups.map_err(|error| local_fault("use the lock in the state directory", &error))?;
     let groups = groups.map(|file| GroupList::new(process.0.clone(), file.into()));
-    let runner = groups.clone().map(SystemRunner::listed).unwrap_or_default();
-    let hosting = Arc::new(Hosting::new(config, local, store.owner().clone(), groups));
+    let runner = groups.clone().map(SystemRunner::listed).unwrap_or_default().without(secret_variables());
+    let hosting = Arc::new(Hosting::new(config, local, store.owner().clone(), groups, runner.clone()));
     let parts = Parts {
         store: Arc::new(store),
         catalog: Arc::new(catalog),

@@ -126,6 +126,7 @@ pub trait CommandRunner: Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub struct SystemRunner {
     groups: Groups,
+    withheld: Vec<std::ffi::OsString>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -142,16 +143,26 @@ enum Groups {
 impl SystemRunner {
     /// Notes the group of each command, so that none goes on when this process was killed.
     pub fn listed(groups: GroupList) -> Self {
-        Self { groups: Groups::Listed(groups) }
+        Self { groups: Groups::Listed(groups), ..Self::default() }
     }
 
     /// Leaves commands in this process's own group, for programs whose group is ended as a whole. Of a command that is
     /// late then only the process itself is killed at once.
     pub fn in_this_group() -> Self {
-        Self { groups: Groups::Shared }
+        Self { groups: Groups::Shared, ..Self::default() }
+    }
+
+    /// Commands do not get these variables, which this process has.
+    #[must_use]
+    pub fn without(mut self, variables: Vec<std::ffi::OsString>) -> Self {
+        self.withheld = variables;
+        self
     }
 
     fn prepare(&self, command: &mut tokio::process::Command) {
+        for name in &self.withheld {
+            command.env_remove(name);
+        }
         match &self.groups {
             Groups::Own => drop(command.process_group(0)),
             Groups::Listed(groups) => groups.note(command.process_group(0).as_std_mut()),

@@ -30,18 +30,14 @@ impl Broker {
         if let Some(repeated) = self.repeated(&record, wait, context).await? {
             return Ok(repeated);
         }
-        // Whatever opening it does, nothing was asked of it yet.
-        let placement =
-            self.placement(&record.extension).await.map_err(|failure| failure.with_residue(Residue::None))?;
+        let placement = self.placement_unless_cancelled(&record, context).await?;
         if placement.extension.ends_with_this_machine() {
             record.durability = Durability::ProcessEnd;
         }
         self.check_secrets(&placement)?;
         self.validate(&mut record, &placement, context).await?;
         if context.cancel.is_cancelled() {
-            return Err(
-                Failure::new(ErrorKind::Cancelled, "cancelled before anything was made").with_residue(Residue::None)
-            );
+            return Err(cancelled_early());
         }
         let mut events = vec![NewEvent::new(EventKind::Planned, format!("asked for by {}", record.consumer))];
         events.extend(take_step(&mut record, Step::Provision, self.parts.clock.as_ref())?);
@@ -58,6 +54,16 @@ impl Broker {
         }
         let journal = self.journal(record, context);
         self.drive(&journal, &placement, wait, context).await
+    }
+
+    /// Opens the extension, which may take its time. Whatever that does, nothing was asked of it yet.
+    async fn placement_unless_cancelled(&self, record: &Record, context: &Context) -> Result<Placement, Failure> {
+        tokio::select! {
+            placement = self.placement(&record.extension) => {
+                placement.map_err(|failure| failure.with_residue(Residue::None))
+            }
+            () = context.cancel.cancelled() => Err(cancelled_early()),
+        }
     }
 
     /// Asks the extension to check what a schema cannot say.
@@ -300,6 +306,10 @@ impl Broker {
             Err(fault) => owed(failure, &record.sandbox_id, &fault.message),
         }
     }
+}
+
+fn cancelled_early() -> Failure {
+    Failure::new(ErrorKind::Cancelled, "cancelled before anything was made").with_residue(Residue::None)
 }
 
 fn is_being_made(record: &Record) -> bool {

@@ -78,6 +78,7 @@ impl Kind {
         let program = Program {
             extension: "ext.measured".parse().unwrap(),
             argv: self.argv.clone(),
+            hint: None,
             folder: folder.to_owned(),
             environment: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
             lifecycle: self.lifecycle,

@@ -11,7 +11,9 @@ use sandboxer_broker::catalog::CatalogExtension;
 use sandboxer_sdk::host::Trace;
 use sandboxer_sdk::wire::Method;
 use sandboxer_sdk::{Call, Clock, Ids, SystemClock, SystemIds};
-use sandboxer_types::{Failure, HostId, Object, OwnerId, Profile, Residue, SandboxId, TtlPolicy, nearest_word};
+use sandboxer_types::{
+    ErrorKind, Failure, HostId, Object, OwnerId, Profile, Residue, SandboxId, TtlPolicy, nearest_word,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -59,7 +61,14 @@ pub(crate) async fn ext_call(session: &Session<'_>, arguments: ExtCallArguments)
         Some(profile) => catalog.profile(&profile_id(profile)?).map_err(Failure::from)?.profile.clone(),
         None => bare_profile(extension)?,
     };
-    let hosted = session.engine.hosting.open_traced(extension, Arc::new(Shown(*session.output))).await?;
+    let opened = session.engine.hosting.open_traced(extension, Arc::new(Shown(*session.output)));
+    let hosted = tokio::select! {
+        hosted = opened => hosted?,
+        () = session.interrupts.cancel.cancelled() => {
+            let failure = Failure::new(ErrorKind::Cancelled, "cancelled before anything was sent");
+            return Err(failure.with_residue(Residue::None).into());
+        }
+    };
     let call = call(session, extension, method, &given)?;
     let members = filled(given, &call, &profile)?;
     let answered = hosted.ask_by_hand(&call, method, members).await;

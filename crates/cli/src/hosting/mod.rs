@@ -9,7 +9,7 @@ use sandboxer_broker::Extensions;
 use sandboxer_broker::catalog::{CatalogExtension, ResolvedHandler};
 use sandboxer_extensions::local::LocalExtension;
 use sandboxer_sdk::host::{HostLimits, HostedExtension, Program, Trace};
-use sandboxer_sdk::{Call, GroupList, SandboxExtension};
+use sandboxer_sdk::{Call, GroupList, SandboxExtension, SystemRunner};
 use sandboxer_types::{ErrorKind, ExtensionId, Failure, OwnerId, Residue, SandboxId};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -28,15 +28,23 @@ pub(crate) struct Hosting {
     owner: OwnerId,
     /// Where started processes note their groups; a command that only looks starts none.
     groups: Option<GroupList>,
+    /// Makes virtual environments.
+    runner: SystemRunner,
     /// Where the Python package is unpacked and virtual environments are made.
     python: PathBuf,
     opened: Mutex<BTreeMap<ExtensionId, Arc<HostedExtension>>>,
 }
 
 impl Hosting {
-    pub(crate) fn new(config: &Config, local: LocalExtension, owner: OwnerId, groups: Option<GroupList>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        local: LocalExtension,
+        owner: OwnerId,
+        groups: Option<GroupList>,
+        runner: SystemRunner,
+    ) -> Self {
         let python = config.python();
-        Self { local: Arc::new(local), owner, groups, python, opened: Mutex::default() }
+        Self { local: Arc::new(local), owner, groups, runner, python, opened: Mutex::default() }
     }
 
     /// Ends every process that was started, and waits until nothing of it lives.
@@ -81,7 +89,8 @@ impl Hosting {
             ResolvedHandler::Exec(path) => vec![path.clone().into_os_string()],
             ResolvedHandler::Python { module, class, .. } => {
                 let package = package::unpack(&self.python)?;
-                let interpreter = virtual_environment::interpreter(&self.python, extension, &folder).await?;
+                let interpreter =
+                    virtual_environment::interpreter(&self.python, extension, &folder, &self.runner).await?;
                 let class = format!("{module}:{class}");
                 // What is compiled does not go into the manifest's folder: trust in that ends with any change of it.
                 let mut bytecode = OsString::from("pycache_prefix=");
@@ -99,6 +108,7 @@ impl Hosting {
         Ok(Program {
             extension: extension.id().clone(),
             argv,
+            hint: Some(hint(&extension.resolved).to_owned()),
             folder,
             environment: extension_environment(passed),
             lifecycle: manifest.lifecycle,
@@ -123,6 +133,18 @@ impl Hosting {
         let hosted = Arc::new(hosted);
         opened.insert(extension.id().clone(), hosted.clone());
         Ok(hosted)
+    }
+}
+
+/// What to do when a program cannot be started.
+fn hint(handler: &ResolvedHandler) -> &'static str {
+    match handler {
+        ResolvedHandler::Python { .. } => {
+            "install Python 3.9 or newer, or name an interpreter in the manifest: `python: {interpreter: …}`"
+        }
+        ResolvedHandler::Exec(_) | ResolvedHandler::Builtin(_) => {
+            "its first line must name an interpreter that is there, and end in a line feed alone"
+        }
     }
 }
 

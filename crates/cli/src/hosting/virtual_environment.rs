@@ -2,12 +2,13 @@
 
 use crate::error::local_fault;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::{FdFlags, fcntl_setfd};
 use sandboxer_broker::catalog::CatalogExtension;
 use sandboxer_sdk::{CommandLine, CommandRunner, SystemRunner};
 use sandboxer_types::{ErrorKind, Failure, PythonEnvironment, Residue};
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long each step of the making may take.
@@ -23,6 +24,7 @@ pub(super) async fn interpreter(
     python: &Path,
     extension: &CatalogExtension,
     manifest_folder: &Path,
+    runner: &SystemRunner,
 ) -> Result<OsString, Failure> {
     let wanted = extension.manifest.python.clone().unwrap_or_default();
     let base = wanted.interpreter.clone().unwrap_or_else(|| "python3".to_owned());
@@ -32,7 +34,7 @@ pub(super) async fn interpreter(
     let place = python.join(format!("{}-{}", extension.id(), digest(&base, &wanted)));
     let interpreter = place.join("bin/python");
     if !place.join(DONE).is_file() {
-        let making = Making { extension, place: &place, interpreter: &interpreter, folder: manifest_folder };
+        let making = Making { extension, place: &place, interpreter: &interpreter, folder: manifest_folder, runner };
         making.make(&base, &wanted).await?;
     }
     Ok(interpreter.into())
@@ -51,6 +53,7 @@ struct Making<'a> {
     place: &'a Path,
     interpreter: &'a Path,
     folder: &'a Path,
+    runner: &'a SystemRunner,
 }
 
 impl Making<'_> {
@@ -71,15 +74,18 @@ impl Making<'_> {
         std::fs::write(self.place.join(DONE), "").map_err(|error| self.cannot(&error))
     }
 
-    /// Only one process makes it; the others wait until it is made.
+    /// Only one process makes it; the others wait until it is made. The commands of the making hold the lock, too: it is
+    /// free only once they have ended, also when who started them was killed.
     async fn lock(&self) -> Result<File, Failure> {
         if let Some(parent) = self.place.parent() {
             std::fs::create_dir_all(parent).map_err(|error| self.cannot(&error))?;
         }
-        let path: PathBuf = self.place.with_extension("lock");
+        let mut path = self.place.as_os_str().to_owned();
+        path.push(".lock");
         let locked = tokio::task::spawn_blocking(move || {
             let file = File::options().create(true).append(true).open(path)?;
             flock(&file, FlockOperation::LockExclusive)?;
+            fcntl_setfd(&file, FdFlags::empty())?;
             Ok(file)
         });
         locked.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|error| self.cannot(&error))
@@ -106,10 +112,8 @@ impl Making<'_> {
                 .with_residue(Residue::None)
                 .with_hint(format!("its manifest asks for it under `python`; this was run: {command}"))
         };
-        let output = SystemRunner::default()
-            .run(&command, STEP)
-            .await
-            .map_err(|error| fault(error.to_string()).caused_by(&error))?;
+        let output =
+            self.runner.run(&command, STEP).await.map_err(|error| fault(error.to_string()).caused_by(&error))?;
         if output.success() {
             return Ok(());
         }

@@ -149,3 +149,60 @@ fn what_a_killed_command_has_left_running_is_never_finished() {
     let locks = std::fs::read_dir(house.state().join("processes")).expect("there").count();
     assert_eq!(locks, 0, "who is buried is forgotten");
 }
+
+/// A catalog of one extension in Python with this source.
+fn in_python(source: &str, python: &str) -> House {
+    let house = House::new(Who::Caller);
+    house.write("catalog/extensions/tried.py", source);
+    let manifest = format!(
+        "id: ext.tried\ntitle: Tried\nhandler: python:tried:Tried\n{python}capabilities: {{isolation_levels: [none], pricing_model: free}}\n"
+    );
+    house.write("catalog/extensions/ext.tried.yaml", manifest);
+    house.write("catalog/profiles/profile.tried.yaml", "id: profile.tried\nextension: ext.tried\n");
+    house
+}
+
+#[test]
+fn what_takes_for_ever_to_load_is_given_up_with_the_caller() {
+    let house = in_python("import time\nopen('loading', 'w').close()\ntime.sleep(1000)\n", "");
+    let running = house.start(&arguments(&["create", "tried"]));
+    let loading = house.work().join("catalog/extensions/loading");
+    until("it is being loaded", || loading.exists().then_some(()));
+    running.signal(rustix::process::Signal::INT);
+    let outcome = running.finish().ended_with(1);
+    assert_eq!(outcome.stderr, "error: cancelled before anything was made\n");
+    let listed = run(&house, &["ls", "--all", "--json"]).succeeded().json();
+    assert_eq!(listed["sandboxes"], serde_json::json!([]));
+}
+
+#[test]
+fn an_interpreter_that_is_not_there_is_told_with_what_to_do() {
+    let house = in_python("", "python: {interpreter: python-that-is-not-there}\n");
+    let outcome = run(&house, &["create", "tried"]).ended_with(4);
+    assert!(outcome.stderr.contains("`ext.tried` broke the rule `start`"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("hint: install Python 3.9 or newer"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_draft_is_kept_while_something_is_made_and_passed_over_afterwards() {
+    let source = "from sandboxer.extensions.base import SandboxExtension
+
+class Tried(SandboxExtension):
+    def provision(self, profile, inputs, host):
+        for number in range(3):
+            self.checkpoint({'number': number, 'blob': 'x' * 1000})
+        return {}
+    def wait_ready(self, handle):
+        self.checkpoint({'late': True})
+        return {'remote_dir': '/'}
+    def teardown(self, handle):
+        self.checkpoint({'later': True})
+        return {'removed': ['it'], 'complete': True}
+";
+    let house = in_python(source, "");
+    run(&house, &["create", "tried", "--name", "one"]).succeeded();
+    let events = run(&house, &["--json", "events", "one"]).succeeded().text();
+    assert_eq!(events.matches("checkpointed").count(), 3, "{events}");
+    assert!(!events.contains("xxxx"), "a draft stands in the log: {events}");
+    run(&house, &["rm", "one"]).succeeded();
+}

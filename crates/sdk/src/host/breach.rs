@@ -87,11 +87,13 @@ pub(super) struct Breach {
     pub(super) what: String,
     /// What was said on the standard error, when that may tell why.
     pub(super) said: Vec<String>,
+    /// What to do about it, where that is known.
+    pub(super) hint: Option<String>,
 }
 
 impl Breach {
     pub(super) fn new(rule: Rule, what: impl Into<String>) -> Self {
-        Self { rule, what: what.into(), said: Vec::new() }
+        Self { rule, what: what.into(), said: Vec::new(), hint: None }
     }
 
     pub(super) fn with_said(mut self, said: Vec<String>) -> Self {
@@ -107,6 +109,7 @@ impl Breach {
             .with_retry(Retry::Never)
             .with_blame(Blame::Extension)
             .with_residue(residue);
+        failure.hint = self.hint;
         failure.details.insert("rule".to_owned(), self.rule.as_str().into());
         failure.causes = self.said.into_iter().map(|line| format!("its standard error: {line}")).collect();
         failure

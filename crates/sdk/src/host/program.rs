@@ -14,6 +14,8 @@ pub struct Program {
     pub extension: ExtensionId,
     /// The program and its arguments.
     pub argv: Vec<OsString>,
+    /// What to do when it cannot be started.
+    pub hint: Option<String>,
     /// Where it runs: the manifest's folder.
     pub folder: PathBuf,
     /// Its whole environment.

@@ -41,7 +41,8 @@ impl Running {
     ) -> Result<Self, Breach> {
         let fault = |error: io::Error| {
             let shown = program.argv.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-            Breach::new(Rule::Start, format!("`{shown}` cannot be started: {error}"))
+            let breach = Breach::new(Rule::Start, format!("`{shown}` cannot be started: {error}"));
+            Breach { hint: program.hint.clone(), ..breach }
         };
         let (child, ChildStreams { input, output, errors }) = ChildProcess::start(program).await.map_err(fault)?;
         let peer = Peer { output: Output::Pipe(output), errors: Some(errors), child: Some(child) };

@@ -86,6 +86,7 @@ for line in sys.stdin:
         Program {
             extension: "ext.tested".parse().unwrap(),
             argv: vec![self.folder.path().join("program").into()],
+            hint: None,
             folder: self.folder.path().to_owned(),
             environment: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
             lifecycle,
