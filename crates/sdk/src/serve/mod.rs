@@ -4,6 +4,7 @@ mod answering;
 mod dispatch;
 mod sink;
 mod streams;
+mod verbs;
 
 use crate::SandboxExtension;
 use std::io;
