@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import importlib
 import io
 import json
 import socket
@@ -112,6 +113,49 @@ class Translations(unittest.TestCase):
         self.assertIn("test_errors.py", error["data"]["causes"][0])
         self.assertIn("KeyError: 'inner'", error["data"]["causes"][1])
         self.assertIn("Traceback", said)
+
+    def test_what_a_minimal_handle_does_not_have_is_told_with_what_there_is(self) -> None:
+        class Needing(Required):
+            def teardown(self, handle: Any) -> Any:
+                return self.remove(handle)
+
+            def remove(self, known: Any) -> Any:
+                return known["vm"]
+
+            def wait_ready(self, handle: Any) -> Any:
+                return {"host": handle["host"], "ssh": handle.pop("ssh")}
+
+            def status(self, handle: Any) -> Any:
+                return handle["vm"]
+
+        def hint(kind: type[Required], verb: str, **handle: Any) -> str | None:
+            with contextlib.redirect_stderr(io.StringIO()):
+                error = Harness(kind).call(verb, handle=handle).error
+            self.assertTrue(error["message"].startswith(f"`{verb}` failed with KeyError: "), error)
+            found: str | None = error["data"].get("hint")
+            return found
+
+        intent = "`self.call.intent` has what the sandbox was meant to be"
+        self.assertEqual(hint(Needing, "teardown"), f"teardown must work from `sandbox_id` and `host` alone; {intent}")
+        self.assertEqual(hint(Needing, "teardown", **HANDLE), hint(Needing, "teardown"))
+        self.assertIn("let `provision` return what `wait_ready` needs", str(hint(Needing, "wait_ready", **HANDLE)))
+        self.assertIsNone(hint(Needing, "teardown", other=1), "there is more than the minimal handle")
+        self.assertIsNone(hint(Needing, "status", **HANDLE))
+
+        class Configured(Required):
+            def wait_ready(self, handle: Any) -> Any:
+                return self.config["root"]
+
+        self.assertIsNone(hint(Configured, "wait_ready", **HANDLE), "it is not the handle that lacks it")
+
+    def test_an_import_in_a_method_is_told_by_the_line_that_asks(self) -> None:
+        class Importing(Required):
+            def provision(self, profile: Any, inputs: Any, host: Any) -> Any:
+                importlib.import_module("nobody_has_this")
+
+        with contextlib.redirect_stderr(io.StringIO()):
+            (cause,) = Harness(Importing).call("provision").error["data"]["causes"]
+        self.assertNotIn("frozen", cause)
 
     def test_an_exception_that_is_its_own_cause_ends(self) -> None:
         def fault() -> BaseException:

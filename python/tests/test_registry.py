@@ -58,7 +58,7 @@ class Registries(unittest.TestCase):
 
     def test_a_class_that_cannot_be_loaded(self) -> None:
         self.write("ext.my-backend.yaml", GUIDE.replace("my_backend:", "nowhere:"))
-        with self.assertRaises(Precondition):
+        with self.assertRaisesRegex(Precondition, "`ext.my-backend` cannot be loaded: there is no module"):
             load_registry(self.folder).open("ext.my-backend")
 
     def test_every_problem_is_told_with_file_line_key_and_the_nearest_word(self) -> None:

@@ -9,6 +9,8 @@ from sandboxer._host import codec
 from sandboxer._host.codec import NotJson, TooLong, clean, plain
 from sandboxer._host.failures import complain, error_object
 from sandboxer._host.request import Request, WrongParams
+from sandboxer._host.shape import check_verb
+from sandboxer._host.unloadable import Unloadable
 from sandboxer._host.verbs import PROTOCOLS, VERBS, has
 from sandboxer.call import Sink, entered
 from sandboxer.errors import ContractViolation, Internal, SandboxError, Unsupported
@@ -210,12 +212,18 @@ class Dispatcher:
     def _outcome(self, request: Request, call: Call) -> JSON:
         try:
             if self._extension is None:
-                raise self._fault or Internal("there is no extension")
+                raise self._fault_of(call.extension)
+            check_verb(call.extension, self._extension, request.verb)
             return {"result": VERBS[request.verb](self._extension, request)}
         except WrongParams as fault:
             return {"error": {"code": codec.INVALID_PARAMS, "message": str(fault)}}
         except BaseException as fault:  # also `sys.exit` in an author's method, which ends no call unanswered
             return {"error": error_object(fault, request.verb, call)}
+
+    def _fault_of(self, extension_id: str) -> SandboxError:
+        """Why there is no extension, by its id."""
+        fault = self._fault or Internal("there is no extension")
+        return fault.of(extension_id) if isinstance(fault, Unloadable) else fault
 
     def _answer(self, identity: str | int | None, answer: JSON) -> None:
         self._send(_line(identity, answer, "the request"))

@@ -10,6 +10,7 @@ from sandboxer.errors import SandboxError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any, Iterator
 
     from sandboxer.call import Call
@@ -33,6 +34,12 @@ _BY_NAME: dict[str, type[SandboxError]] = {
     "builtins.UnicodeError": errors.Internal,
 }
 _TAKE_INPUTS = ("validate", "provision", "restore", "fork", "estimate_cost")
+_MINIMAL_HINTS = {
+    "teardown": "teardown must work from `sandbox_id` and `host` alone; "
+    "`self.call.intent` has what the sandbox was meant to be",
+    "wait_ready": "the handle has `sandbox_id` and `host` alone; let `provision` return what `wait_ready` needs; "
+    "`self.call.intent` has what the sandbox was meant to be",
+}
 _LONGEST_CAUSE = 4000
 _MOST_CAUSES = 16
 
@@ -61,10 +68,30 @@ def _translated(exception: BaseException, verb: str, call: Call | None) -> Sandb
     message = sentence(exception)
     if kind is errors.Internal:
         message = f"`{verb}` failed with {type(exception).__name__}: {message}"
-    error = kind(message)
+    error = kind(message, hint=_hint(exception, verb, call))
     if verb != "validate":
         error.residue = None
     return error
+
+
+def _hint(exception: BaseException, verb: str, call: Call | None) -> str | None:
+    """What to do about a member that a handle of `sandbox_id` and `host` alone does not have."""
+    if not isinstance(exception, KeyError) or verb not in _MINIMAL_HINTS or call is None:
+        return None
+    steps = list(steps_of(exception))
+    minimal = {"sandbox_id": call.sandbox_id, "host": call.host}
+    return _MINIMAL_HINTS[verb] if steps and _reads(steps[-1], minimal) else None
+
+
+def _reads(step: TracebackType, handle: dict[str, Any]) -> bool:
+    """Whether the line of this step takes a member of a variable that holds such a handle."""
+    import linecache
+    import re
+
+    line = linecache.getline(step.tb_frame.f_code.co_filename, step.tb_lineno)
+    variables = step.tb_frame.f_locals
+    taken = (variables.get(word) for word in re.findall(r"(\w+)(?:\[|\.pop\()", line))
+    return any(type(value) is dict and value == handle for value in taken)
 
 
 def _kind(exception: BaseException, verb: str) -> type[SandboxError]:
@@ -111,18 +138,29 @@ def _causes(cause: BaseException | None) -> Iterator[str]:
     while cause is not None and id(cause) not in seen and len(seen) < _MOST_CAUSES:
         seen.add(id(cause))
         yield f"{type(cause).__name__}: {cause}{_place(cause)}"
-        hidden = cause.__suppress_context__
-        cause = cause.__cause__ or (None if hidden else cause.__context__)
+        cause = beneath(cause)
+
+
+def beneath(exception: BaseException) -> BaseException | None:
+    """What led to an exception, where that was not hidden."""
+    return exception.__cause__ or (None if exception.__suppress_context__ else exception.__context__)
 
 
 def _place(exception: BaseException) -> str:
-    trace = exception.__traceback__
-    if trace is None:
+    """Where it was raised; for an import, the line that asked for it."""
+    steps = [step for step in steps_of(exception) if not step.tb_frame.f_code.co_filename.startswith("<frozen ")]
+    if not steps:
         return ""
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    return f" ({code.co_filename}, line {trace.tb_lineno}, in {code.co_name})"
+    code = steps[-1].tb_frame.f_code
+    return f" ({code.co_filename}, line {steps[-1].tb_lineno}, in {code.co_name})"
+
+
+def steps_of(exception: BaseException) -> Iterator[TracebackType]:
+    """The steps of its traceback, the outermost first."""
+    step = exception.__traceback__
+    while step is not None:
+        yield step
+        step = step.tb_next
 
 
 def complain(message: str) -> None:

@@ -55,7 +55,7 @@ class Manifest:
         python = _PYTHON.fullmatch(self.handler)
         if python is None or _OTHER.fullmatch(self.handler):
             raise Unsupported(f"`{self.handler}` of {self.id} is no class in Python", residue="none")
-        return load_class(python[2], os.path.dirname(os.path.abspath(self.path)))
+        return load_class(python[2], os.path.dirname(os.path.abspath(self.path)), self.id)
 
 
 class Registry:
