@@ -11,7 +11,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("sandboxer-sdk", &["types"]),
     ("sandboxer-envd", &[]),
     ("sandboxer-agent", &["envd"]),
-    ("sandboxer-reach", &["envd", "sdk"]),
+    ("sandboxer-reach", &["envd", "types"]),
     ("sandboxer-extensions", &["agent", "reach", "sdk", "types"]),
     ("sandboxer-broker", &["reach", "sdk", "types"]),
     ("sandboxer-testing", &["broker", "sdk", "types"]),

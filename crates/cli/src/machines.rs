@@ -4,7 +4,7 @@ use crate::config::Config;
 use async_trait::async_trait;
 use sandboxer_broker::{Machines, reach_failure};
 use sandboxer_reach::{AgentPlace, AgentProgram, Connector, ReachError, ReachErrorKind, Ssh, SshMaster, SshSettings};
-use sandboxer_types::{ErrorKind, Failure, Residue};
+use sandboxer_types::{ErrorKind, Failure, Residue, SshDestinationFault};
 use std::io;
 use tokio::sync::OnceCell;
 
@@ -26,7 +26,8 @@ impl SshMachines {
 
     async fn agent_program(&self) -> Result<AgentProgram, ReachError> {
         let read = || async {
-            let reading = tokio::task::spawn_blocking(|| AgentProgram::read(PROGRAM));
+            let memory = self.settings.folder.join("agent");
+            let reading = tokio::task::spawn_blocking(move || AgentProgram::remembered(PROGRAM, &memory));
             reading.await.unwrap_or_else(|error| {
                 let failed = io::Error::other(error);
                 Err(ReachError::new(ReachErrorKind::Local, "cannot read this program").with_source(failed))
@@ -39,7 +40,7 @@ impl SshMachines {
 #[async_trait]
 impl Machines for SshMachines {
     async fn agent(&self, destination: &str) -> Result<Box<dyn Connector>, Failure> {
-        let parsed = destination.parse().map_err(|error: sandboxer_reach::SshDestinationError| {
+        let parsed = destination.parse().map_err(|error: SshDestinationFault| {
             Failure::new(ErrorKind::ContractViolation, error.to_string()).with_residue(Residue::Present)
         })?;
         let failed = |error: ReachError| reach_failure(&error);

@@ -49,5 +49,5 @@ pub use options::{AccessToken, SessionOptions};
 pub use plain::PlainSession;
 pub use port::{Port, Target};
 pub use session::{Events, Session};
-pub use ssh::{AgentPlace, AgentProgram, SshDestination, SshDestinationError, SshMaster, SshSettings};
+pub use ssh::{AgentPlace, AgentProgram, SshMaster, SshSettings};
 pub use watch::{ChangeKind, WatchEvent};

@@ -87,8 +87,9 @@ impl HostResources {
     }
 }
 
-/// Where ssh finds a machine: `host`, `user@host:port`, `user@[2001:db8::1]:22`. The host may be an alias of the user's
-/// ssh config. No part of it begins with `-` or holds what a shell would act on, so that none can be taken for an option.
+/// Where ssh finds a machine: `host`, `user@host:port`, `ssh://user@[2001:db8::1]:22`. The host may be an alias of the
+/// user's ssh config. No part of it begins with `-` or holds what a shell or a token of that config would act on, so that
+/// it can stand in arguments and in a user's `ProxyCommand`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SshDestination {
@@ -105,8 +106,8 @@ pub struct SshDestinationFault {
     what: &'static str,
 }
 
-/// What ssh itself refuses in a user's name, and what would begin a password.
-const REFUSED_IN_USERS: &str = "'`\"$;&<>|(){}:";
+/// What may stand in a user's name beside letters and digits. A backslash stands behind a domain.
+const SIGNS_OF_USERS: &str = "._-+@\\";
 const LONGEST_USER: usize = 255;
 const LONGEST_HOST: usize = 253;
 
@@ -135,8 +136,9 @@ impl SshDestination {
     }
 
     fn read(text: &str) -> Result<Self, &'static str> {
+        let text = text.strip_prefix("ssh://").map_or(text, |place| place.strip_suffix('/').unwrap_or(place));
         if text.contains("://") {
-            return Err("it is a URL");
+            return Err("it is a URL, and not of ssh");
         }
         if text.starts_with('-') {
             return Err("it begins with `-`");
@@ -157,11 +159,11 @@ fn read_user(user: &str) -> Result<&str, &'static str> {
     if user.contains(':') {
         return Err("the user's name holds a `:`; a password has no place here");
     }
-    let plain = |c: char| c.is_ascii_graphic() && !REFUSED_IN_USERS.contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || SIGNS_OF_USERS.contains(c);
     if user.is_empty() || user.len() > LONGEST_USER || user.starts_with('-') || user.ends_with('\\') {
         return Err("the user's name is empty, too long, or begins with `-`");
     }
-    if user.chars().all(plain) { Ok(user) } else { Err("the user's name holds what ssh refuses") }
+    if user.chars().all(plain) { Ok(user) } else { Err("the user's name holds other signs than `._-+@`") }
 }
 
 fn read_place(place: &str) -> Result<(&str, Option<u16>), &'static str> {
@@ -255,6 +257,7 @@ mod tests {
         assert_eq!(parts("root@[2001:db8::1]:22"), (user("root"), "2001:db8::1".to_owned(), Some(22)));
         assert_eq!(parts("2001:db8::1"), (None, "2001:db8::1".to_owned(), None));
         assert_eq!(parts("fe80::1%eth0"), (None, "fe80::1%eth0".to_owned(), None));
+        assert_eq!(parts("ssh://me@host:22/"), (user("me"), "host".to_owned(), Some(22)));
     }
 
     #[test]
@@ -285,7 +288,12 @@ mod tests {
             "[::1]22",
             "fe80::1%",
             "fe80::1%$(id)",
-            "ssh://host",
+            "http://host",
+            "ssh://",
+            "ssh://-oProxyCommand=id",
+            "ssh://host/path",
+            "me%r@host",
+            "a%h",
             "_host",
             "hüst",
         ] {

@@ -28,7 +28,7 @@ fn hosts_are_added_and_listed() {
     transcript.run(&["host", "add", "build-1", "elsewhere"]).ended_with(7);
     transcript.run(&["host", "add", "localhost"]).ended_with(4);
     transcript.run(&["host", "add", "a", "--label", "sandboxer.x=1"]).ended_with(4);
-    for destination in ["-oProxyCommand=id", "me@-oProxyCommand=id", "a b", "$(id)", "ssh://a", "me:secret@a", "a:0"] {
+    for destination in ["-oProxyCommand=id", "me@-oProxyCommand=id", "a b", "$(id)", "http://a", "me:secret@a", "a:0"] {
         transcript.run(&["host", "add", "a", "--", destination]).ended_with(2);
     }
     transcript.run(&["host", "add", "-a"]).ended_with(2);

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::SshSettings;
 use super::files::Files;
-use super::{SshDestination, SshSettings};
+use sandboxer_types::SshDestination;
 
 /// What the login shell runs, whichever it is: all that matters goes by standard input.
 const SHELL: &str = "exec /bin/sh";

@@ -11,9 +11,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::agent::Word;
 use super::files::hexadecimal;
-use super::{AgentPlace, AgentProgram, SshDestination, SshMaster, failure};
+use super::{AgentPlace, AgentProgram, SshMaster, failure};
 use crate::connect::Joined;
 use crate::{ReachError, ReachErrorKind as Kind};
+use sandboxer_types::SshDestination;
 
 const SCRIPT: &str = include_str!("bootstrap.sh");
 /// More noise than this is no login shell's.

@@ -1,7 +1,7 @@
 //! What `ssh` says, as a kind of failure and what to do about it. `ssh` has one exit code, 255, for all of them.
 
-use super::SshDestination;
 use crate::{ReachError, ReachErrorKind as Kind};
+use sandboxer_types::SshDestination;
 
 /// Words that show what happened.
 struct Sign {

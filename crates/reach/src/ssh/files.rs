@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 
-use super::{SshDestination, SshSettings};
+use super::SshSettings;
 use crate::{ReachError, ReachErrorKind};
+use sandboxer_types::SshDestination;
 
 /// `sun_path` holds 108 bytes with its closing zero.
 const LONGEST_SOCKET: usize = 107;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 
 use super::files::{Files, private};
-use super::{SshDestination, SshSettings, arguments, failure, run};
+use super::{SshSettings, arguments, failure, run};
 use crate::{ProcessStream, ReachError, ReachErrorKind};
+use sandboxer_types::SshDestination;
 
 /// A word to a living master is answered in a few milliseconds.
 const WORD: Duration = Duration::from_secs(5);

@@ -6,7 +6,6 @@
 mod agent;
 mod arguments;
 mod bootstrap;
-mod destination;
 mod failure;
 mod files;
 mod master;
@@ -15,7 +14,6 @@ mod settings;
 
 pub use agent::{AgentPlace, AgentProgram};
 pub(crate) use bootstrap::{Relayed, bootstrap, nonce};
-pub use destination::{SshDestination, SshDestinationError};
 pub(crate) use failure::explain;
 pub use master::SshMaster;
 pub use settings::SshSettings;

@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use sandboxer_agent::{Listen, Options};
-use sandboxer_reach::{AgentPlace, AgentProgram, Ssh, SshDestination, SshMaster, SshSettings};
+use sandboxer_reach::{AgentPlace, AgentProgram, Ssh, SshMaster, SshSettings};
+use sandboxer_types::SshDestination;
 use tempfile::TempDir;
 
 use super::{Details, MARK, SOCKET, end_daemon, is_root, own_name, player};
