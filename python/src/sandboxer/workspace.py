@@ -31,7 +31,7 @@ mkdir -p -- "$1"
 cd -- "$1"
 printf '%s\\n' "$2" "$3" > "intent.$$"
 ln "intent.$$" intent 2>/dev/null || :
-if cmp -s "intent.$$" intent; then same=0; else same=3; fi
+if [ "$(cat "intent.$$")" = "$(cat intent)" ]; then same=0; else same=3; fi
 rm -f "intent.$$"
 pwd -P
 exit "$same"

@@ -249,3 +249,74 @@ fn the_first_login_accepts_the_key() {
     terminal.ends_with(0);
     is(&place.checked("mine", 0), "reach", "ok", "OpenSSH");
 }
+
+/// What an extension and the agent need there, too.
+const MORE_TOOLS: [&str; 16] = [
+    "cp",
+    "find",
+    "kill",
+    "ln",
+    "ls",
+    "mkdir",
+    "mv",
+    "readlink",
+    "rmdir",
+    "setsid",
+    "sha256sum",
+    "stat",
+    "tar",
+    "touch",
+    "wc",
+    "uniq",
+];
+
+/// Ends what stays by itself for a while: the connection in the background, and the agent on the machine.
+fn end_what_stays(place: &Place) {
+    let here = place.house.path("").display().to_string();
+    let of_this_place = |pid: i32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&words).contains(&here) && pid != place.sshd.id().cast_signed()
+    };
+    let pids = std::fs::read_dir("/proc").expect("there").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| of_this_place(*pid));
+    for pid in pids.filter_map(rustix::process::Pid::from_raw) {
+        // It may just have ended by itself.
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap_or_default();
+    }
+}
+
+/// The class of the 0.1 guide, on a machine that is reached by ssh: commands and files go by its address alone.
+#[test]
+fn an_extension_in_python_whose_sandboxes_have_an_ssh_address_alone() {
+    let place = Place::new("");
+    for tool in MORE_TOOLS {
+        let found = ["/usr/bin", "/bin"].map(|folder| PathBuf::from(folder).join(tool));
+        let found = found.iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{tool} is missing"));
+        symlink(found, place.house.path("tools").join(tool)).expect("ours");
+    }
+    let config = place.path("ssh-config");
+    let manifest = format!(
+        "id: ext.vm-packer\ntitle: A workspace on a VM\nhandler: sandboxer.extensions.vm_packer:VMPackerExtension\n\
+         capabilities: {{isolation_levels: [none], pricing_model: self-hosted}}\n\
+         config: {{vms: {{haskell-build: {{target: good, config_file: {config}}}}}}}\n"
+    );
+    place.house.write("catalog/extensions/ext.vm-packer.yaml", manifest);
+    place.house.write(
+        "catalog/profiles/profile.vm-haskell-build.yaml",
+        "id: profile.vm-haskell-build\nextension: ext.vm-packer\ninputs: {defaults: {vm: haskell-build}}\n",
+    );
+    let run = |typed: &[&str]| place.run(&[&["--catalog", "catalog"], typed].concat());
+    let status = run(&["--json", "create", "vm-haskell-build", "--name", "one"]).succeeded().json();
+    assert_eq!(status["reachability"]["ssh"], "good", "{status:#}");
+    assert_eq!(status["conditions"], Value::Null, "{status:#}");
+    let workspace = status["reachability"]["remote_dir"].as_str().expect("a path");
+    assert_eq!(run(&["exec", "one", "--", "pwd"]).succeeded().text().trim(), workspace);
+    assert_eq!(run(&["exec", "one", "--", "sh", "-c", "echo hello > note; exit 3"]).ended_with(3).text(), "");
+    place.house.write("sent", "sent there\n");
+    run(&["cp", "sent", "one:"]).succeeded();
+    assert_eq!(run(&["exec", "one", "--", "cat", "note", "sent"]).succeeded().text(), "hello\nsent there\n");
+    let removed = run(&["--json", "rm", "one"]).succeeded().json();
+    assert!(removed.to_string().contains("which was there before"), "{removed:#}");
+    assert!(!std::path::Path::new(workspace).exists());
+    end_what_stays(&place);
+}

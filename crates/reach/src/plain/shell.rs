@@ -102,6 +102,10 @@ impl Output {
                     return Err(refused(step));
                 }
             }
+            // Only what was looked through is noise: what the call says may come right behind it.
+            if read > MOST_NOISE {
+                return Err(ReachError::protocol("a login shell says a lot, but runs no `/bin/sh`"));
+            }
             match self.read_on().await? {
                 Piece::Out(bytes) => {
                     read += bytes.len();
@@ -109,9 +113,6 @@ impl Output {
                 }
                 Piece::Error(bytes) => self.early.extend_from_slice(&bytes),
                 Piece::End(_) => return Err(tool(&self.early)),
-            }
-            if read > MOST_NOISE {
-                return Err(ReachError::protocol("a login shell says a lot, but runs no `/bin/sh`"));
             }
         }
     }
@@ -131,9 +132,12 @@ impl Output {
         let (mut out, mut error) = (BytesMut::with_capacity(PART), BytesMut::with_capacity(PART));
         loop {
             let code = self.trailer.code();
-            if let (None, Some(code)) = (&self.stdout, code) {
-                return Ok(Piece::End(code));
+            match (&self.stdout, &self.stderr, code) {
+                (None, _, Some(code)) => return Ok(Piece::End(code)),
+                (None, None, None) => return Err(self.lost()),
+                (Some(_), ..) | (None, Some(_), None) => {}
             }
+            let ends_soon = code.is_some() || self.stderr.is_none();
             tokio::select! {
                 length = read(&mut self.stdout, &mut out) => match length {
                     0 => self.stdout = None,
@@ -142,15 +146,16 @@ impl Output {
                 length = read(&mut self.stderr, &mut error), if code.is_none() => {
                     let sure = self.trailer.take(&error);
                     error.clear();
-                    if length == 0 && self.trailer.code().is_none() {
-                        return Err(self.lost());
+                    // Why there is no more may still stand on the standard output.
+                    if length == 0 {
+                        self.stderr = None;
                     }
                     if !sure.is_empty() {
                         return Ok(Piece::Error(sure));
                     }
                 }
                 // What the command has started may hold its standard output open for ever.
-                () = tokio::time::sleep(LAST_WORDS), if code.is_some() => self.stdout = None,
+                () = tokio::time::sleep(LAST_WORDS), if ends_soon => self.stdout = None,
             }
         }
     }
