@@ -106,7 +106,7 @@ mod tests {
                 "Control socket connect(/c): Connection refused\nConnection closed by UNKNOWN port 65535",
                 Kind::Unreachable,
             ),
-            ("Bad owner or permissions on /root/.ssh/config", Kind::InvalidInput),
+            ("Bad owner or permissions on /home/me/.ssh/config", Kind::InvalidInput),
             ("", Kind::Unreachable),
         ] {
             let error = explain(&"me@host".parse().unwrap(), said);

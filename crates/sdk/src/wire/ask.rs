@@ -33,7 +33,7 @@ pub struct Meta {
     pub deadline_ms: u64,
 }
 
-/// What every request brings along, whatever it asks. `describe` has the first member only.
+/// What every request brings along, whatever it asks. To `describe`, all but the first member is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Surroundings {
