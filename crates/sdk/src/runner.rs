@@ -286,8 +286,9 @@ mod tests {
         let noted = std::fs::read_to_string(list.path()).expect("readable");
         assert_eq!(said.split_whitespace().collect::<Vec<_>>(), [noted.trim(), "this-test"]);
         let shared = SystemRunner::in_this_group().run(&command, Duration::from_secs(10)).await.expect("runs");
-        let own = rustix::process::getpgrp().as_raw_nonzero();
-        assert_eq!(shared.text().trim(), own.to_string());
+        let own = CommandLine::new(["ps", "-o", "pgid=", "-p", &std::process::id().to_string()]);
+        let own = SystemRunner::default().run(&own, Duration::from_secs(10)).await.expect("runs").text();
+        assert_eq!(shared.text().trim(), own.trim());
     }
 
     #[tokio::test]
