@@ -1,3 +1,4 @@
 //! The built-in extensions.
 
 pub mod local;
+pub mod machine;

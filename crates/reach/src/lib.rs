@@ -29,6 +29,7 @@ pub mod copy;
 mod entry;
 mod error;
 mod execution;
+mod machine;
 mod options;
 mod plain;
 mod port;
@@ -45,6 +46,7 @@ pub use error::{ReachError, ReachErrorKind};
 pub use execution::{
     Began, ExecEvent, ExecRequest, Execution, ExecutionControl, ExecutionEvents, ExitStatus, InputHandle, WindowSize,
 };
+pub use machine::Route;
 pub use options::{AccessToken, SessionOptions};
 pub use plain::PlainSession;
 pub use port::{Port, Target};

@@ -28,10 +28,18 @@ pub struct Reachability {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^unix:/")))]
     pub agent: Option<String>,
+    /// The machine to go through on the way to `ssh`, written as that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[^\s-]\S*$")))]
+    pub jump: Option<String>,
     /// Words to put before a command so that it enters the sandbox from the ssh host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Words>"))]
     pub enter: Option<Vec<String>>,
+    /// Where our agent is inside, for a sandbox that is entered by `enter` and has it already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
+    pub agent_path: Option<String>,
     /// Words of a command that removes the sandbox from the ssh host, without us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Words>"))]
@@ -72,6 +80,8 @@ impl Reachability {
             checked(member, text.as_deref(), check_line)?;
         }
         checked("ssh", self.ssh.as_deref(), check_ssh)?;
+        checked("jump", self.jump.as_deref(), check_ssh)?;
+        checked("agent_path", self.agent_path.as_deref(), check_path)?;
         checked("url", self.url.as_deref(), check_word)?;
         checked("agent", self.agent.as_deref(), check_agent)?;
         for (member, words) in [("enter", &self.enter), ("expire", &self.expire)] {
@@ -121,6 +131,11 @@ fn check_ssh(address: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn check_path(path: &str) -> Result<(), String> {
+    check_line(path)?;
+    if path.starts_with('/') { Ok(()) } else { Err(format!("is no absolute path: {}", quote_shortened(path))) }
 }
 
 fn check_agent(address: &str) -> Result<(), String> {
@@ -190,6 +205,8 @@ mod tests {
             (json!({"agent": "unix:/run/\0"}), "agent"),
             (json!({"host": "elsewhere"}), "host"),
             (json!({"enter": []}), "enter"),
+            (json!({"jump": "-oProxyCommand=id"}), "jump"),
+            (json!({"agent_path": "agent"}), "agent_path"),
             (json!({"enter": ["-c"]}), "enter"),
             (json!({"expire": ["rm", "a\0b"]}), "expire"),
             (json!({"url": "https://box/ x"}), "url"),
