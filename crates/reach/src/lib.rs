@@ -29,6 +29,7 @@ pub mod copy;
 mod entry;
 mod error;
 mod execution;
+mod failure;
 mod machine;
 mod options;
 mod plain;
@@ -46,6 +47,7 @@ pub use error::{ReachError, ReachErrorKind};
 pub use execution::{
     Began, ExecEvent, ExecRequest, Execution, ExecutionControl, ExecutionEvents, ExitStatus, InputHandle, WindowSize,
 };
+pub use failure::failure;
 pub use machine::Route;
 pub use options::{AccessToken, SessionOptions};
 pub use plain::PlainSession;

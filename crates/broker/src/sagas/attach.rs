@@ -36,31 +36,9 @@ impl Broker {
     }
 }
 
-/// What a fault on the way into a sandbox means to the caller.
+/// What a fault on the way into a sandbox means to the caller: it exists, whatever is said of this one call.
 pub fn reach_failure(error: &sandboxer_reach::ReachError) -> Failure {
-    use sandboxer_reach::ReachErrorKind as Kind;
-    let kind = match error.kind() {
-        Kind::Unreachable | Kind::Refused => ErrorKind::Unavailable,
-        Kind::UnknownHost | Kind::HostKeyChanged => ErrorKind::HostUnreachable,
-        Kind::Busy => ErrorKind::Busy,
-        Kind::ForwardingRefused | Kind::AgentCannotRun => ErrorKind::Unsupported,
-        Kind::NotFound | Kind::UnknownUser | Kind::CommandNotFound | Kind::WorkingDirectory => ErrorKind::NotFound,
-        Kind::Unauthenticated | Kind::LoginRefused => ErrorKind::Unauthenticated,
-        Kind::PermissionDenied | Kind::NotExecutable => ErrorKind::Forbidden,
-        Kind::InvalidInput | Kind::Local => ErrorKind::InvalidInput,
-        Kind::AlreadyExists | Kind::Precondition | Kind::InputClosed => ErrorKind::Precondition,
-        Kind::Unsupported => ErrorKind::Unsupported,
-        Kind::Deadline => ErrorKind::Deadline,
-        Kind::Exhausted => ErrorKind::Exhausted,
-        Kind::Protocol => ErrorKind::ContractViolation,
-        _ => ErrorKind::Internal,
-    };
-    let mut failure = Failure::new(kind, error.to_string()).with_residue(Residue::Present);
-    failure.hint = error.hint().map(str::to_owned);
-    match std::error::Error::source(error) {
-        Some(source) => failure.caused_by(source),
-        None => failure,
-    }
+    sandboxer_reach::failure(error).with_residue(Residue::Present)
 }
 
 async fn set_up(record: &Record, session: &dyn Session, journal: &Arc<Journal>) -> Result<(), Failure> {
