@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::Mode;
 use rustix::process::Rlimit;
@@ -16,12 +16,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::access::Access;
 use crate::accounts::AccountFiles;
 use crate::activity::Activity;
+use crate::daemon_place;
 use crate::defaults::{CurrentDefaults, Defaults};
 use crate::error::AgentError;
 use crate::files::PolledWatches;
 use crate::identity::Power;
 use crate::idle;
 use crate::leases::Leases;
+use crate::old_programs;
 use crate::options::{Listen, Options};
 use crate::process::{CommandSettings, Limits, Processes, Reaper, raise_descriptors};
 use crate::server;
@@ -83,9 +85,20 @@ async fn serve(
     if init {
         return as_first_process(endpoint, shared).await;
     }
-    let ended = as_service(endpoint, shared, patience, socket).await;
+    // A daemon that a relay has started: who stays as long as that is told when to leave.
+    let daemon = socket.filter(|_| patience.is_some());
+    if daemon.is_some() {
+        collect_old_programs();
+    }
+    let ended = as_service(endpoint, shared, patience, daemon.clone()).await;
     reaper.kill_all();
-    ended
+    if let Some(socket) = daemon {
+        let left_before = matches!(ended, Ok(Left::Idle));
+        if let Err(error) = daemon_place::withdraw(&socket, !left_before) {
+            tracing::warn!(%error, socket = %socket.display(), "something stays beside the socket");
+        }
+    }
+    ended.map(drop)
 }
 
 /// No handler for any signal: to the first process, the kernel then delivers nothing from inside.
@@ -101,15 +114,33 @@ async fn as_service(
     shared: Arc<Shared>,
     patience: Option<Duration>,
     socket: Option<PathBuf>,
-) -> Result<(), AgentError> {
+) -> Result<Left, AgentError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::setup("watch for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::setup("watch for SIGINT"))?;
     tokio::select! {
-        () = endpoint.serve(Arc::clone(&shared)) => Ok(()),
-        ended = crate::leases::watch(Arc::clone(&shared)) => ended.map_err(AgentError::setup("watch over leases")),
-        () = leave_when_idle(&shared, patience, socket) => Ok(()),
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = endpoint.serve(Arc::clone(&shared)) => Ok(Left::Ended),
+        ended = crate::leases::watch(Arc::clone(&shared)) => {
+            ended.map(|()| Left::Ended).map_err(AgentError::setup("watch over leases"))
+        }
+        () = leave_when_idle(&shared, patience, socket) => Ok(Left::Idle),
+        _ = terminate.recv() => Ok(Left::Ended),
+        _ = interrupt.recv() => Ok(Left::Ended),
+    }
+}
+
+/// Why an agent that is a service ends.
+enum Left {
+    /// Nobody needed it: its socket has gone already.
+    Idle,
+    /// It was told to, or its only client has gone.
+    Ended,
+}
+
+#[allow(clippy::disallowed_methods, reason = "files bear the time of the day")]
+fn collect_old_programs() {
+    let collected = std::env::current_exe().and_then(|program| old_programs::collect(&program, SystemTime::now()));
+    if let Err(error) = collected {
+        tracing::warn!(%error, "old agents are not removed");
     }
 }
 

@@ -4,18 +4,17 @@
 //! daemon where none answers. The socket is bound before the daemon starts and handed to it, so that nobody has to wait
 //! until it listens; a lock lets one relay at a time do so.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio as Streams};
 
-use rustix::fs::{FlockOperation, flock};
 use tokio::io::{AsyncWriteExt as _, BufReader};
 
+use crate::daemon_place::{self, own_folder, own_socket};
 use crate::error::AgentError;
 use crate::stdio::Stdio;
 use crate::transport::{Transport as _, bind_unix};
@@ -27,7 +26,10 @@ const BUFFER: usize = 256 * 1024;
 #[derive(Debug, Clone)]
 pub struct Relay {
     /// The daemon's socket. Its folder is made where it lacks, and must be the user's own.
-    pub socket: PathBuf,
+    pub socket: RelaySocket,
+    /// The sandbox that the daemon is for: it and all its commands bear that in their environment, as
+    /// [`SANDBOX_VARIABLE`].
+    pub sandbox: Option<String>,
     /// Written to the standard output, as a line of its own, before the daemon is heard: whoever listens can skip what a
     /// login printed until then, whole lines or not.
     pub mark: Option<String>,
@@ -35,10 +37,28 @@ pub struct Relay {
     pub daemon: Vec<String>,
 }
 
+/// Where the daemon of a relay listens.
+#[derive(Debug, Clone)]
+pub enum RelaySocket {
+    /// There.
+    At(PathBuf),
+    /// Under that name in a folder of the user's own, wherever there is room for one.
+    Named(String),
+}
+
+/// Names, in the environment of a sandbox's agent and of all that it starts, the sandbox.
+pub const SANDBOX_VARIABLE: &str = "SANDBOXER_SANDBOX";
+
 /// Passes the standard streams on to the daemon until one side ends.
 pub fn relay(options: &Relay) -> Result<(), AgentError> {
-    own_folder(&options.socket)?;
-    let daemon = reach(options)?;
+    let socket = match &options.socket {
+        RelaySocket::At(path) => {
+            own_folder(path)?;
+            path.clone()
+        }
+        RelaySocket::Named(name) => own_socket(name)?,
+    };
+    let daemon = reach(&socket, options)?;
     if let Some(mark) = &options.mark {
         let mut output = io::stdout().lock();
         let told = write!(output, "\n{mark}\n").and_then(|()| output.flush());
@@ -73,37 +93,21 @@ async fn pass(daemon: UnixStream) -> io::Result<()> {
     }
 }
 
-/// A folder where nobody else can put a socket of theirs.
-fn own_folder(socket: &Path) -> Result<(), AgentError> {
-    let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = |source| AgentError::Listen { address: socket.display().to_string(), source };
-    match DirBuilder::new().mode(0o700).recursive(true).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        Ok(()) | Err(_) => {}
-    }
-    let status = std::fs::symlink_metadata(folder).map_err(failed)?;
-    if !status.is_dir() || status.uid() != rustix::process::geteuid().as_raw() || status.mode() & 0o022 != 0 {
-        return Err(AgentError::OthersFolder { folder: folder.to_owned() });
-    }
-    Ok(())
-}
-
 /// A connection to the daemon, which is started where none answers.
-fn reach(options: &Relay) -> Result<UnixStream, AgentError> {
-    let failed = |source| AgentError::Listen { address: options.socket.display().to_string(), source };
-    if let Ok(stream) = UnixStream::connect(&options.socket) {
-        return of_the_user(stream, &options.socket);
+fn reach(socket: &Path, options: &Relay) -> Result<UnixStream, AgentError> {
+    let failed = |source| AgentError::Listen { address: socket.display().to_string(), source };
+    if let Ok(stream) = UnixStream::connect(socket) {
+        return of_the_user(stream, socket);
     }
-    let lock = beside(&options.socket, "lock").and_then(|path| private(&path)).map_err(failed)?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    let _lock = daemon_place::lock(socket).map_err(failed)?;
     // Another relay may have started it meanwhile.
-    if let Ok(stream) = UnixStream::connect(&options.socket) {
-        return of_the_user(stream, &options.socket);
+    if let Ok(stream) = UnixStream::connect(socket) {
+        return of_the_user(stream, socket);
     }
-    let listener = bind_unix(&options.socket)?;
-    let log = beside(&options.socket, "log").and_then(|path| private(&path)).map_err(failed)?;
-    start(&options.daemon, listener.into(), log).map_err(AgentError::setup("start the daemon"))?;
-    of_the_user(UnixStream::connect(&options.socket).map_err(failed)?, &options.socket)
+    let listener = bind_unix(socket)?;
+    let log = daemon_place::log(socket).map_err(failed)?;
+    start(options, listener.into(), log).map_err(AgentError::setup("start the daemon"))?;
+    of_the_user(UnixStream::connect(socket).map_err(failed)?, socket)
 }
 
 /// The stream, if whoever listens at its other end is the user, too.
@@ -117,22 +121,15 @@ fn of_the_user(stream: UnixStream, socket: &Path) -> Result<UnixStream, AgentErr
     Ok(stream)
 }
 
-fn beside(socket: &Path, ending: &str) -> io::Result<PathBuf> {
-    let name = socket.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut name = name.to_owned();
-    name.push(format!(".{ending}"));
-    Ok(socket.with_file_name(name))
-}
-
-fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
-}
-
 /// Starts the daemon in a session of its own, so that it goes on when the login ends.
-fn start(daemon: &[String], listener: OwnedFd, log: File) -> io::Result<()> {
-    let (program, arguments) = daemon.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+fn start(options: &Relay, listener: OwnedFd, log: File) -> io::Result<()> {
+    let (program, arguments) = options.daemon.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(listener).stdout(Streams::null()).stderr(log).current_dir("/");
+    match &options.sandbox {
+        Some(sandbox) => command.env(SANDBOX_VARIABLE, sandbox),
+        None => command.env_remove(SANDBOX_VARIABLE),
+    };
     #[allow(unsafe_code, reason = "what runs between fork and exec has no safe form")]
     // SAFETY: `setsid` is a system call that may be made between fork and exec.
     unsafe {

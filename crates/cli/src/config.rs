@@ -3,6 +3,7 @@
 use crate::args::Global;
 use crate::error::{CommandResult, local_fault};
 use sandboxer_types::{ConsumerName, ErrorKind, Failure, Residue};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -141,6 +142,17 @@ pub(crate) fn consumer(given: Option<ConsumerName>) -> CommandResult<ConsumerNam
 pub(crate) fn secret_variables() -> Vec<OsString> {
     let names = std::env::vars_os().map(|(name, _)| name);
     names.filter(|name| name.as_encoded_bytes().starts_with(b"SANDBOXER_SECRET_")).collect()
+}
+
+/// What a login has set for its commands, as for those of the agent that it started: its search path, where its container
+/// engine is. Not what is of the login itself, nor a secret.
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub(crate) fn login_environment() -> BTreeMap<String, String> {
+    let of_the_login =
+        ["SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_ORIGINAL_COMMAND", "TERM", "PWD", "OLDPWD", "SHLVL", "_"];
+    let is_passed = |name: &String| !of_the_login.contains(&name.as_str()) && !name.starts_with("SANDBOXER_SECRET_");
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).filter(|(name, _)| is_passed(name)).collect()
 }
 
 /// The environment of an extension's process: what every program needs, and what its manifest has passed on.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use sandboxer_agent::{Listen, Options, Relay};
+use sandboxer_agent::{Listen, Options, Relay, RelaySocket};
 use tempfile::TempDir;
 
 use crate::http::framed;
@@ -24,7 +24,13 @@ fn relay_process() {
     let own = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
     let words = ["--exact", "relay::daemon_process", "--ignored", "--nocapture"];
     let daemon = std::iter::once(own).chain(words.map(str::to_owned)).collect();
-    sandboxer_agent::relay(&Relay { socket: socket.into(), mark: Some(MARK.to_owned()), daemon }).unwrap();
+    sandboxer_agent::relay(&Relay {
+        socket: RelaySocket::At(socket.into()),
+        sandbox: None,
+        mark: Some(MARK.to_owned()),
+        daemon,
+    })
+    .unwrap();
 }
 
 /// The daemon's own process. Run by the relay above, never as a test.

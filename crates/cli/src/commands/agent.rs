@@ -1,11 +1,11 @@
 //! `sandboxer agent`: the process inside a sandbox, started by hand.
 
-use crate::config::home;
+use crate::config::{home, login_environment};
 use crate::error::{CommandResult, local_fault};
 use crate::ui::Output;
 use clap::{ArgGroup, Args};
-use sandboxer_agent::{AgentError, ENVD_VERSION, Listen, Options, Relay, Token};
-use sandboxer_types::{ErrorKind, Failure, Residue, TimeSpan};
+use sandboxer_agent::{AgentError, ENVD_VERSION, Listen, Options, Relay, RelaySocket, Token};
+use sandboxer_types::{ErrorKind, Failure, Residue, SandboxId, TimeSpan};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +18,7 @@ const DAEMON_PATIENCE: &str = "60s";
 /// What `agent` takes.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("way").args(["listen", "stdio", "relay", "envd_version"]))]
+#[command(group = ArgGroup::new("relayed").args(["relay", "sandbox"]).multiple(true))]
 pub(crate) struct AgentArguments {
     /// Listen at a TCP address (HOST:PORT) or a unix socket (unix:PATH)
     #[arg(long, value_name = "ADDR|unix:PATH", value_parser = parse_address)]
@@ -28,20 +29,24 @@ pub(crate) struct AgentArguments {
     /// Pass the standard input and output on to the agent at this unix socket; start one that stays if none answers
     #[arg(long, value_name = "SOCKET")]
     relay: Option<PathBuf>,
+    /// The same at a socket of this sandbox's own, or at that of --relay: the agent and all that it starts have its name in
+    /// SANDBOXER_SANDBOX
+    #[arg(long, value_name = "ID", conflicts_with_all = ["listen", "stdio", "envd_version"])]
+    sandbox: Option<SandboxId>,
     /// Print this line before the relayed bytes
-    #[arg(long, value_name = "WORD", requires = "relay")]
+    #[arg(long, value_name = "WORD", requires = "relayed")]
     mark: Option<String>,
     /// Serve only clients that show the token in this file
-    #[arg(long, value_name = "FILE", conflicts_with = "relay")]
+    #[arg(long, value_name = "FILE", conflicts_with = "relayed")]
     token_file: Option<PathBuf>,
     /// Act as this user for requests that name none [default: you]
-    #[arg(long, value_name = "USER", conflicts_with = "relay")]
+    #[arg(long, value_name = "USER", conflicts_with = "relayed")]
     user: Option<String>,
     /// Directory of commands that name none [default: the user's home]
-    #[arg(long, value_name = "DIR", conflicts_with = "relay")]
+    #[arg(long, value_name = "DIR", conflicts_with = "relayed")]
     workdir: Option<PathBuf>,
     /// End after so long without a client, a command and a lease
-    #[arg(long, value_name = "DURATION", conflicts_with = "relay")]
+    #[arg(long, value_name = "DURATION", conflicts_with = "relayed")]
     leave_when_idle: Option<TimeSpan>,
     /// Print which version of E2B's envd it serves the API of
     #[arg(long)]
@@ -68,8 +73,10 @@ pub(crate) fn agent(arguments: AgentArguments, output: &Output) -> CommandResult
     if arguments.envd_version {
         return Ok(output.data(&ENVD_VERSION, || ENVD_VERSION.to_owned()));
     }
-    if let Some(socket) = arguments.relay {
-        let relay = Relay { socket, mark: arguments.mark, daemon: daemon()? };
+    let sandbox = arguments.sandbox.as_ref().map(SandboxId::to_string);
+    let named = sandbox.clone().map(RelaySocket::Named);
+    if let Some(socket) = arguments.relay.clone().map(RelaySocket::At).or(named) {
+        let relay = Relay { socket, sandbox, mark: arguments.mark, daemon: daemon()? };
         sandboxer_agent::relay(&relay).map_err(|error| failure(&error))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -115,6 +122,9 @@ fn options(arguments: AgentArguments) -> CommandResult<Options> {
     options.workdir = arguments.workdir;
     options.leave_when_idle = arguments.leave_when_idle.map(TimeSpan::as_duration);
     options.default_home = home().ok();
+    if arguments.inherited {
+        options.environment = login_environment();
+    }
     // On a machine of one's own, `sudo` works as ever.
     options.no_new_privileges = false;
     Ok(options)

@@ -68,7 +68,13 @@ pub fn play() -> bool {
         let (socket, mark) = details.relay.unwrap_or_else(told);
         let program = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
         let daemon = [program.as_str(), "daemon"].into_iter().chain(PLAY).map(str::to_owned).collect();
-        sandboxer_agent::relay(&Relay { socket, mark, daemon }).unwrap();
+        sandboxer_agent::relay(&Relay {
+            socket: sandboxer_agent::RelaySocket::At(socket),
+            sandbox: None,
+            mark,
+            daemon,
+        })
+        .unwrap();
         return true;
     }
     if let Some(path) = details.pid_file {
