@@ -26,6 +26,7 @@ mod command;
 mod connect;
 mod content;
 pub mod copy;
+mod doorway;
 mod entry;
 mod error;
 mod execution;
@@ -36,19 +37,21 @@ mod plain;
 mod port;
 mod session;
 mod ssh;
+pub mod sync;
 mod watch;
 
 pub use agent::AgentSession;
 pub use command::{CommandInfo, Ending, Pace, ProcessSelector, SignalScope};
 pub use connect::{ByteStream, Connector, ProcessStream, Ssh, Tcp, UnixSocket};
 pub use content::{Content, Extent, WriteOptions};
+pub use doorway::Doorway;
 pub use entry::{Entry, EntryKind};
 pub use error::{ReachError, ReachErrorKind};
 pub use execution::{
     Began, ExecEvent, ExecRequest, Execution, ExecutionControl, ExecutionEvents, ExitStatus, InputHandle, WindowSize,
 };
 pub use failure::failure;
-pub use machine::Route;
+pub use machine::{AGENT_VARIABLE, Entered, Lease, Machine, Machines, Route, SessionKind};
 pub use options::{AccessToken, SessionOptions};
 pub use plain::PlainSession;
 pub use port::{Port, Target};

@@ -5,6 +5,7 @@ use crate::error::{CommandResult, local_fault};
 use crate::ui::Output;
 use clap::{ArgGroup, Args};
 use sandboxer_agent::{AgentError, ENVD_VERSION, Listen, Options, Relay, RelaySocket, Token};
+use sandboxer_reach::AGENT_VARIABLE;
 use sandboxer_types::{ErrorKind, Failure, Residue, SandboxId, TimeSpan};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -124,6 +125,7 @@ fn options(arguments: AgentArguments) -> CommandResult<Options> {
     options.default_home = home().ok();
     if arguments.inherited {
         options.environment = login_environment();
+        options.environment.extend(Some((AGENT_VARIABLE.to_owned(), own_path()?)));
     }
     // On a machine of one's own, `sudo` works as ever.
     options.no_new_privileges = false;
@@ -143,13 +145,18 @@ fn read_token(path: &Path) -> CommandResult<Token> {
     })
 }
 
+/// Where this program is.
+fn own_path() -> CommandResult<String> {
+    let program = std::env::current_exe().map_err(|error| local_fault("tell where this program is", &error))?;
+    program.into_os_string().into_string().map_err(|program| {
+        let message = format!("this program's path `{}` is not UTF-8", Path::new(&program).display());
+        Failure::new(ErrorKind::Unsupported, message).with_residue(Residue::None).into()
+    })
+}
+
 /// How a relay starts the daemon: this very program.
 fn daemon() -> CommandResult<Vec<String>> {
-    let program = std::env::current_exe().map_err(|error| local_fault("tell where this program is", &error))?;
-    let program = program.into_os_string().into_string().map_err(|program| {
-        let message = format!("this program's path `{}` is not UTF-8", Path::new(&program).display());
-        Failure::new(ErrorKind::Unsupported, message).with_residue(Residue::None)
-    })?;
+    let program = own_path()?;
     let words = ["agent", "--inherited", "--leave-when-idle", DAEMON_PATIENCE];
     Ok(std::iter::once(program).chain(words.map(str::to_owned)).collect())
 }

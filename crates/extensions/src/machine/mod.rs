@@ -4,8 +4,11 @@
 //! promised here is tested for both (`tests/machine`).
 
 mod fake;
+mod reached;
 
 pub use fake::FakeMachine;
+pub use reached::ReachedMachines;
+pub use sandboxer_reach::sync::SyncReport;
 
 use async_trait::async_trait;
 use sandboxer_reach::Route;
@@ -62,17 +65,4 @@ pub trait Machine: Send + Sync {
     ///
     /// `unsupported` where none can run there.
     async fn agent_path(&self) -> Result<String, Failure>;
-}
-
-/// What a sync did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SyncReport {
-    /// Files, links and folders that are there now by it.
-    pub entries: u64,
-    /// Those of them that were sent.
-    pub sent: u64,
-    /// Bytes of contents that were sent.
-    pub bytes: u64,
-    /// Those that were removed there.
-    pub removed: u64,
 }

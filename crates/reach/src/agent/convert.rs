@@ -10,8 +10,8 @@ use sandboxer_envd::agent::exit::Outcome;
 use sandboxer_envd::{EnumValue, Timestamp, agent, process};
 
 use crate::{
-    ChangeKind, CommandInfo, Ending, Entry, EntryKind, ExecRequest, ExitStatus, Port, ProcessSelector, ReachError,
-    WindowSize,
+    ChangeKind, CommandInfo, Ending, Entry, EntryKind, ExecRequest, ExitStatus, Lease, Port, ProcessSelector,
+    ReachError, WindowSize,
 };
 
 pub(super) fn selector(from: &ProcessSelector) -> process::ProcessSelector {
@@ -52,6 +52,11 @@ pub(super) fn start(request: ExecRequest) -> Option<process::StartRequest> {
         tag: request.tag,
         stdin: Some(request.stdin),
     })
+}
+
+pub(super) fn lease(from: agent::Lease) -> Lease {
+    let remaining = (!from.expired).then_some(Duration::from_millis(from.remaining_ms));
+    Lease { name: from.name, remaining, last_fault: from.last_fault }
 }
 
 pub(super) fn command(from: agent::Command) -> Result<CommandInfo, ReachError> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,8 +11,9 @@ use futures::stream::BoxStream;
 use http::Uri;
 use sandboxer_envd::agent::{
     self, AgentClient, ListCommandsRequest, ListCommandsResponse, ListDirectoryRequest, ListDirectoryResponse,
-    ListPortsRequest, ListPortsResponse, MakeDirectoryRequest, MakeHardLinkRequest, MakeSymlinkRequest, RemoveRequest,
-    RenameRequest, SetModeRequest, SignalRequest, StatRequest, StatResponse,
+    ListLeasesRequest, ListLeasesResponse, ListPortsRequest, ListPortsResponse, MakeDirectoryRequest,
+    MakeHardLinkRequest, MakeSymlinkRequest, ReleaseLeaseRequest, RemoveRequest, RenameRequest, SetLeaseRequest,
+    SetModeRequest, SignalRequest, StatRequest, StatResponse,
 };
 use sandboxer_envd::connectrpc::client::ClientConfig;
 use sandboxer_envd::process::ProcessClient;
@@ -25,7 +27,7 @@ use super::transport::{Transport, as_user, lingering};
 use super::{convert, files, ports, watch};
 use crate::{
     Began, ByteStream, CommandInfo, Connector, Content, Entry, Events, ExecEvent, ExecRequest, Execution,
-    ExecutionEvents, ExitStatus, Extent, Pace, Port, ProcessSelector, ReachError, ReachErrorKind, Session,
+    ExecutionEvents, ExitStatus, Extent, Lease, Pace, Port, ProcessSelector, ReachError, ReachErrorKind, Session,
     SessionOptions, SignalScope, Target, WatchEvent, WriteOptions,
 };
 
@@ -81,6 +83,29 @@ impl AgentSession {
         until: Until,
     ) -> Result<FollowEvents, ReachError> {
         FollowEvents::begin(&self.agent, self.transport.clone(), process, from, until).await
+    }
+}
+
+impl AgentSession {
+    /// Places a lease on the agent, or renews it: when nobody does so for `span`, it runs `expire`, until that succeeds.
+    pub async fn place_lease(&self, name: &str, span: Duration, expire: &[String]) -> Result<(), ReachError> {
+        let ttl_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+        let request = SetLeaseRequest { name: name.to_owned(), ttl_ms, expire: expire.to_vec() };
+        self.agent.set_lease(request).await.map(drop).map_err(|error| self.transport.failed(error))
+    }
+
+    /// Gives a lease up. One that is not there is no error.
+    pub async fn release_lease(&self, name: &str) -> Result<(), ReachError> {
+        let request = ReleaseLeaseRequest { name: name.to_owned() };
+        self.agent.release_lease(request).await.map(drop).map_err(|error| self.transport.failed(error))
+    }
+
+    /// The leases that the agent holds, by name.
+    pub async fn leases(&self) -> Result<Vec<Lease>, ReachError> {
+        let answer =
+            self.agent.list_leases(ListLeasesRequest {}).await.map_err(|error| self.transport.failed(error))?;
+        let answer: ListLeasesResponse = answer.into_owned();
+        Ok(answer.leases.into_iter().map(convert::lease).collect())
     }
 }
 

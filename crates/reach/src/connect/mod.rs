@@ -1,5 +1,6 @@
 //! How to get a stream of bytes to an agent.
 
+mod here;
 mod process;
 mod ssh;
 mod tcp;
@@ -10,6 +11,7 @@ use std::{fmt, io};
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use here::Here;
 pub(crate) use process::Joined;
 pub use process::ProcessStream;
 pub use ssh::Ssh;

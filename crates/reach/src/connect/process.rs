@@ -31,12 +31,13 @@ pub struct ProcessStream {
     argv: Vec<OsString>,
     mark: Option<String>,
     patience: Duration,
+    withheld: Vec<OsString>,
 }
 
 impl ProcessStream {
     /// The program and its arguments.
     pub fn new<Argument: Into<OsString>>(argv: impl IntoIterator<Item = Argument>) -> Self {
-        Self { argv: argv.into_iter().map(Into::into).collect(), mark: None, patience: PATIENCE }
+        Self { argv: argv.into_iter().map(Into::into).collect(), mark: None, patience: PATIENCE, withheld: Vec::new() }
     }
 
     /// The stream begins behind a line that ends with `word`, so that what a login shell says before is skipped. No
@@ -54,6 +55,13 @@ impl ProcessStream {
         self
     }
 
+    /// The program does not get these variables of this process's environment.
+    #[must_use]
+    pub fn without(mut self, variables: &[OsString]) -> Self {
+        self.withheld.extend_from_slice(variables);
+        self
+    }
+
     fn program(&self) -> String {
         self.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default()
     }
@@ -63,6 +71,9 @@ impl ProcessStream {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
+        for variable in &self.withheld {
+            command.env_remove(variable);
+        }
         let started = command.spawn();
         started.map_err(|error| io::Error::new(error.kind(), format!("cannot start `{}`: {error}", self.program())))
     }

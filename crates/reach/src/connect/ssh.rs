@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::{ByteStream, Connector, ProcessStream};
-use crate::ssh::{AgentPlace, AgentProgram, Relayed, SshMaster, bootstrap};
-use crate::{ReachError, ReachErrorKind};
+use super::{ByteStream, Connector, Joined, ProcessStream};
+use crate::ssh::{AgentPlace, AgentProgram, Site, SshMaster, bootstrap, relay_inside, shell_inside};
+use crate::{Doorway, ReachError, ReachErrorKind};
 
 /// Time for the agent to answer by the forwarded socket. A relay takes over afterwards.
 const PING: Duration = Duration::from_secs(2);
@@ -31,13 +31,29 @@ pub struct Ssh {
     master: SshMaster,
     agent: AgentProgram,
     place: AgentPlace,
+    door: Option<Doorway>,
     forwarding: bool,
+}
+
+/// A relay that answers, and the agent's socket on the machine, if it is one of the machine's.
+struct Relay {
+    stream: Joined,
+    socket: Option<String>,
 }
 
 impl Ssh {
     /// That agent on that machine.
     pub fn new(master: SshMaster, agent: AgentProgram, place: AgentPlace) -> Self {
-        Self { master, agent, place, forwarding: true }
+        Self { master, agent, place, door: None, forwarding: true }
+    }
+
+    /// The agent of a sandbox that is on that machine.
+    #[must_use]
+    pub fn into_sandbox(mut self, door: Doorway) -> Self {
+        // What is inside has sockets that ssh cannot see.
+        self.forwarding &= door.enter.is_empty();
+        self.door = Some(door);
+        self
     }
 
     /// Every connection is a relay's.
@@ -99,8 +115,8 @@ impl Ssh {
             }
             other => other?,
         };
-        if self.forwarding {
-            self.forward(&self.socket()?, &relayed.socket).await;
+        if let Some(socket) = relayed.socket.as_ref().filter(|_| self.forwarding) {
+            self.forward(&self.socket()?, socket).await;
         }
         Ok(Box::new(relayed.stream))
     }
@@ -115,9 +131,22 @@ impl Ssh {
         }
     }
 
-    async fn bootstrap(&self, through: ProcessStream) -> Result<Relayed, ReachError> {
+    async fn bootstrap(&self, through: ProcessStream) -> Result<Relay, ReachError> {
         let program = through.open().await.map_err(|error| ReachError::local("cannot run ssh", error))?;
-        bootstrap(program, &self.master, &self.agent, &self.place).await
+        let site = Site { destination: Some(self.master.destination()), silence: self.master.settings().silence };
+        let Some(door) = &self.door else { return self.put(program, &site).await };
+        match door.relay() {
+            Some(words) => Ok(Relay { stream: relay_inside(program, &site, &words).await?, socket: None }),
+            None if door.enter.is_empty() => self.put(program, &site).await,
+            None => self.put(shell_inside(program, &site, &door.enter).await?, &site).await,
+        }
+    }
+
+    /// By the agent that is put where that shell is.
+    async fn put(&self, shell: Joined, site: &Site<'_>) -> Result<Relay, ReachError> {
+        let sandbox = self.door.as_ref().map(|door| &door.sandbox);
+        let relayed = bootstrap(shell, site, &self.agent, &self.place, sandbox).await?;
+        Ok(Relay { stream: relayed.stream, socket: Some(relayed.socket) })
     }
 
     /// For the connections to come; this one is there already.
@@ -131,7 +160,7 @@ impl Ssh {
     }
 
     fn socket(&self) -> Result<PathBuf, ReachError> {
-        self.master.socket_for(self.agent.digest())
+        self.master.socket_for(self.agent.digest(), self.door.as_ref().map(|door| &door.sandbox))
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn master(settings: &SshSettings, destination: &SshDestination, files
     words.push(files.log().into());
     words.push(format!("-oControlPersist={}", settings.linger.as_secs().max(1)).into());
     words.extend(self::words(&["-oStreamLocalBindUnlink=yes", "-oStreamLocalBindMask=0177"]));
-    words.extend(connection(settings, files));
+    words.extend(connection(settings, destination, files));
     words.extend(target(destination));
     words
 }
@@ -47,7 +47,7 @@ pub(super) fn master(settings: &SshSettings, destination: &SshDestination, files
 /// A connection of its own for one session.
 pub(super) fn alone(settings: &SshSettings, destination: &SshDestination, files: &Files) -> Vec<OsString> {
     let mut words = words(&["-T", "-oControlMaster=no", "-oControlPath=none"]);
-    words.extend(connection(settings, files));
+    words.extend(connection(settings, destination, files));
     words.extend(target(destination));
     words.push(SHELL.into());
     words
@@ -89,7 +89,7 @@ fn through(files: &Files) -> Vec<OsString> {
     words
 }
 
-fn connection(settings: &SshSettings, files: &Files) -> Vec<OsString> {
+fn connection(settings: &SshSettings, destination: &SshDestination, files: &Files) -> Vec<OsString> {
     let mut words = Vec::new();
     if let Some(config) = &settings.config {
         words.extend(["-F".into(), config.into()]);
@@ -104,7 +104,29 @@ fn connection(settings: &SshSettings, files: &Files) -> Vec<OsString> {
     known.push(files.known_hosts());
     known.push("\" ~/.ssh/known_hosts");
     words.push(known);
+    if let (Some(jump), Some(control)) = (&settings.jump, files.jump()) {
+        words.extend(through_jump(settings, destination, jump, control));
+    }
     words
+}
+
+/// By a connection that stands already, so that the jump is made as the user's configuration has it, and once. What a shell
+/// reads of this has no quotes in it ([`Files`]). Loopback is another machine's at each jump: its key has a name of its own.
+fn through_jump(
+    settings: &SshSettings,
+    destination: &SshDestination,
+    jump: &SshDestination,
+    control: &Path,
+) -> [OsString; 2] {
+    let mut proxy = OsString::from("-oProxyCommand=exec '");
+    proxy.push(&settings.program);
+    proxy.push("' -F none -S '");
+    proxy.push(control);
+    proxy.push(format!("' -oBatchMode=yes -oProxyCommand=false -W '[%h]:%p' {NOWHERE}"));
+    let port = destination.port().map_or_else(String::new, |port| format!(".{port}"));
+    let jump_port = jump.port().map_or_else(String::new, |port| format!(".{port}"));
+    let name = format!("{}{port}.through.{}{jump_port}", destination.host(), jump.host());
+    [proxy, format!("-oHostKeyAlias={}", name.replace([':', '%'], ".")).into()]
 }
 
 fn target(destination: &SshDestination) -> Vec<OsString> {
@@ -153,6 +175,22 @@ mod tests {
         assert!(said.contains("|-F|/c|-oIdentitiesOnly=yes|-i|/i|"), "{said}");
         let ends = "|-oUserKnownHostsFile=\"/state/s h/known_hosts\" ~/.ssh/known_hosts|-l|me|-p|2222|--|::1";
         assert!(said.ends_with(ends), "{said}");
+    }
+
+    #[test]
+    fn a_jump_is_made_by_its_own_master() {
+        let (mut settings, destination, _) = given();
+        settings.jump = Some("build-1:22".parse().unwrap());
+        let files = Files::of(&settings, &destination).unwrap();
+        let said = text(&master(&settings, &destination, &files));
+        let control = files.jump().unwrap().display();
+        let proxy = format!(
+            "|-oProxyCommand=exec 'ssh' -F none -S '{control}' -oBatchMode=yes -oProxyCommand=false -W '[%h]:%p' mux.invalid|"
+        );
+        assert!(said.contains(&proxy), "{said}");
+        assert!(said.contains("|-oHostKeyAlias=..1.2222.through.build-1.22|"), "{said}");
+        let of_the_jump = Files::of(&SshSettings { jump: None, ..settings }, &"build-1:22".parse().unwrap()).unwrap();
+        assert_eq!(files.jump().unwrap(), of_the_jump.control());
     }
 
     #[test]

@@ -24,14 +24,14 @@ receive() {
   [ "$(wc -c <"$part")" -eq "$size" ] || fault short ''
   found=$(digest_of "$part")
   [ "${found%% *}" = "$digest" ] || fault digest "$found"
-  said=$(chmod 700 "$part" 2>&1) || fault write "$said"
+  said=$(chmod 755 "$part" 2>&1) || fault write "$said"
   said=$("$part" agent --envd-version 2>&1 </dev/null) || fault run "$said"
   said=$(mv -f "$part" "$agent" 2>&1) || fault write "$said"
   part=
   trap - EXIT HUP INT TERM PIPE
 }
 main() {
-  nonce=$1 digest=$2 size=$3 machine=$4 folder=$5 sockets=$6 part=
+  nonce=$1 digest=$2 size=$3 machine=$4 folder=$5 sockets=$6 sandbox=$7 part=
   LC_ALL=C
   export LC_ALL
   umask 077
@@ -44,10 +44,11 @@ main() {
   agent=$folder/agent-$digest
   [ -x "$agent" ] && [ "$(wc -c <"$agent")" -eq "$size" ] || receive
   short=${digest%????????????????????????????????????????????????}
-  socket=${sockets:-$folder/$(uname -n)}/$short.sock
+  name=$short${sandbox:+-$sandbox}
+  socket=${sockets:-$folder/$(uname -n)}/$name.sock
   # An address of a socket has 108 bytes.
-  if [ ${#socket} -gt 100 ]; then socket=/tmp/sandboxer-$(id -u)/$short.sock; fi
+  if [ ${#socket} -gt 100 ]; then socket=/tmp/sandboxer-$(id -u)/$name.sock; fi
   say socket "$socket"
   unset LC_ALL
-  exec "$agent" agent --relay "$socket" --mark "$nonce-mark"
+  exec "$agent" agent --relay "$socket" --mark "$nonce-mark" ${sandbox:+--sandbox "$sandbox"}
 }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::SshSettings;
 use crate::{ReachError, ReachErrorKind};
-use sandboxer_types::SshDestination;
+use sandboxer_types::{SandboxId, SshDestination};
 
 /// `sun_path` holds 108 bytes with its closing zero.
 const LONGEST_SOCKET: usize = 107;
@@ -24,6 +24,7 @@ const NAME: usize = 16;
 pub(super) struct Files {
     folder: PathBuf,
     name: String,
+    jump: Option<PathBuf>,
 }
 
 impl Files {
@@ -45,7 +46,14 @@ impl Files {
         if text.len() > longest {
             return refused(&format!("its path has {} bytes, and {longest} are the most", text.len()));
         }
-        Ok(Self { folder: folder.clone(), name: name_of(settings, destination) })
+        if settings.jump.is_some()
+            && settings.program.to_str().is_none_or(|program| program.chars().any(Self::is_misread))
+        {
+            return refused("the path of `ssh` has signs that a shell would read");
+        }
+        let straight = SshSettings { jump: None, ..settings.clone() };
+        let jump = settings.jump.as_ref().map(|jump| folder.join(name_of(&straight, jump)));
+        Ok(Self { folder: folder.clone(), name: name_of(settings, destination), jump })
     }
 
     /// Whether it means something to ssh where that takes a path.
@@ -79,9 +87,18 @@ impl Files {
         self.folder.join(&self.name)
     }
 
-    /// Where what has that digest is forwarded to.
-    pub(super) fn forwarded(&self, digest: &str) -> PathBuf {
-        self.folder.join(format!("{}-{}", self.name, digest.get(..8).unwrap_or(digest)))
+    /// The control socket of the connection to the jump.
+    pub(super) fn jump(&self) -> Option<&Path> {
+        self.jump.as_deref()
+    }
+
+    /// Where the socket of the agent of that digest is forwarded to: the machine's, or that of a sandbox there.
+    pub(super) fn forwarded(&self, digest: &str, sandbox: Option<&SandboxId>) -> PathBuf {
+        let mut name = digest.to_owned();
+        if let Some(sandbox) = sandbox {
+            name = hexadecimal(&Sha256::digest(format!("{digest} {sandbox}")));
+        }
+        self.folder.join(format!("{}-{}", self.name, name.get(..16).unwrap_or(&name)))
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -117,6 +134,10 @@ fn name_of(settings: &SshSettings, destination: &SshDestination) -> String {
     for path in [&settings.config, &settings.identity] {
         digest.update([0]);
         digest.update(path.as_deref().unwrap_or(Path::new("")).as_os_str().as_encoded_bytes());
+    }
+    if let Some(jump) = &settings.jump {
+        digest.update([0]);
+        digest.update(jump.to_string());
     }
     let mut name = hexadecimal(&digest.finalize());
     name.truncate(NAME);

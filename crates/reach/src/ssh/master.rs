@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use super::files::{Files, private};
 use super::{SshSettings, arguments, failure, run};
 use crate::{ProcessStream, ReachError, ReachErrorKind};
-use sandboxer_types::SshDestination;
+use sandboxer_types::{SandboxId, SshDestination};
 
 /// A word to a living master is answered in a few milliseconds.
 const WORD: Duration = Duration::from_secs(5);
@@ -67,8 +67,17 @@ impl SshMaster {
         self.start_patiently().await
     }
 
+    /// The connection to the jump, if there is one.
+    fn jump(&self) -> Result<Option<Self>, ReachError> {
+        let Some(jump) = self.settings.jump.clone() else { return Ok(None) };
+        Self::new(SshSettings { jump: None, ..self.settings.clone() }, jump).map(Some)
+    }
+
     /// Logs in, and tries again where the machine has too much to do. To be called under the lock.
     async fn start_patiently(&self) -> Result<(), ReachError> {
+        if let Some(jump) = self.jump()? {
+            Box::pin(jump.open()).await?;
+        }
         for pause in PAUSES {
             match self.start().await {
                 Err(error) if error.kind() == ReachErrorKind::Busy => tokio::time::sleep(pause).await,
@@ -110,9 +119,10 @@ impl SshMaster {
         std::iter::once(self.settings.program.clone().into_os_string()).chain(arguments).collect()
     }
 
-    /// A socket in the folder, which is nobody else's, by which one of the machine's is reached: that of the digest.
-    pub(crate) fn socket_for(&self, digest: &str) -> Result<PathBuf, ReachError> {
-        self.files.check().map(|()| self.files.forwarded(digest))
+    /// A socket in the folder, which is nobody else's, by which that of the agent of that digest is reached: the machine's,
+    /// or that of a sandbox there.
+    pub(crate) fn socket_for(&self, digest: &str, sandbox: Option<&SandboxId>) -> Result<PathBuf, ReachError> {
+        self.files.check().map(|()| self.files.forwarded(digest, sandbox))
     }
 
     /// Listens at `local`, a short path, and passes on who comes to the socket `remote` of the machine, for as long as the

@@ -6,14 +6,18 @@
 mod agent;
 mod arguments;
 mod bootstrap;
+mod entering;
 mod failure;
 mod files;
 mod master;
 mod run;
 mod settings;
+mod talk;
 
 pub use agent::{AgentPlace, AgentProgram};
-pub(crate) use bootstrap::{Relayed, bootstrap, nonce};
+pub(crate) use bootstrap::bootstrap;
+pub(crate) use entering::{relay_inside, shell_inside};
 pub(crate) use failure::explain;
 pub use master::SshMaster;
 pub use settings::SshSettings;
+pub(crate) use talk::{Site, nonce};

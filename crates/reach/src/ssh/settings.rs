@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sandboxer_types::SshDestination;
+
 /// How `ssh` is run, and where what it needs is kept.
 #[derive(Debug, Clone)]
 pub struct SshSettings {
@@ -15,6 +17,8 @@ pub struct SshSettings {
     pub config: Option<PathBuf>,
     /// A key file instead of those that the configuration or the user's ssh agent offers.
     pub identity: Option<PathBuf>,
+    /// The machine to go through: what a destination means is then seen from there.
+    pub jump: Option<SshDestination>,
     /// How long a connection stays that nobody uses.
     pub linger: Duration,
     /// How long to wait for the machine to answer at all.
@@ -33,6 +37,7 @@ impl SshSettings {
             folder: folder.into(),
             config: None,
             identity: None,
+            jump: None,
             linger: Duration::from_secs(600),
             connect_timeout: Duration::from_secs(10),
             login_timeout: Duration::from_secs(60),

@@ -40,7 +40,7 @@ async fn the_agent_is_put_there_once() {
         let session = AgentSession::connect(&ssh, SessionOptions::default()).await.unwrap();
         assert_eq!(run(&session, shell("echo $0")).await.unwrap().text(), "/bin/sh\n");
         let status = std::fs::metadata(&file).unwrap();
-        assert_eq!((status.len(), status.mode() & 0o777), (agent.size(), 0o700));
+        assert_eq!((status.len(), status.mode() & 0o777), (agent.size(), 0o755));
         seen.push(status.ino());
     }
     assert_eq!(seen[0], seen[1]);

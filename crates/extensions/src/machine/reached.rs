@@ -1,0 +1,168 @@
+//! Machines as they are reached for real.
+
+use super::{Machine, Machines, SyncReport};
+use async_trait::async_trait;
+use sandboxer_reach::{
+    ExecEvent, ExecRequest, Execution, ProcessSelector, ReachError, Route, Session, SessionKind, SignalScope, failure,
+    sync::SyncOptions,
+};
+use sandboxer_sdk::{CommandLine, CommandOutput};
+use sandboxer_types::{ErrorKind, Failure, Residue};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Commands that say more than this to either stream are not those of an extension.
+const MOST_OUTPUT: usize = 64 << 20;
+/// Input is sent in such pieces.
+const PIECE: usize = 256 * 1024;
+/// Time for a command that was killed to be told of.
+const LAST_WORD: Duration = Duration::from_secs(5);
+const SIGKILL: i32 = 9;
+
+/// Machines that are reached by ssh, and this one.
+#[derive(Debug, Clone)]
+pub struct ReachedMachines(Arc<sandboxer_reach::Machines>);
+
+impl ReachedMachines {
+    /// By those ways.
+    pub fn new(machines: Arc<sandboxer_reach::Machines>) -> Self {
+        Self(machines)
+    }
+}
+
+#[async_trait]
+impl Machines for ReachedMachines {
+    async fn open(&self, route: &Route) -> Result<Arc<dyn Machine>, Failure> {
+        let nothing_done = |error: ReachError| failure(&error).with_residue(Residue::None);
+        let machine = self.0.at(route).await.map_err(nothing_done)?;
+        let entered = machine.session().await.map_err(nothing_done)?;
+        entered.session.health().await.map_err(nothing_done)?;
+        Ok(Arc::new(ReachedMachine { machine, session: entered.session, kind: entered.kind }))
+    }
+}
+
+struct ReachedMachine {
+    machine: sandboxer_reach::Machine,
+    session: Arc<dyn Session>,
+    kind: SessionKind,
+}
+
+impl ReachedMachine {
+    async fn execute(&self, command: &CommandLine, limit: Duration) -> Result<CommandOutput, ReachError> {
+        let mut request = ExecRequest::new(command.argv.iter().cloned());
+        request.env = command.env.iter().cloned().collect();
+        request.cwd = command.directory.as_ref().map(|folder| folder.to_string_lossy().into_owned());
+        request.stdin = !command.stdin.is_empty();
+        // Should this side be gone by then.
+        request.timeout = (self.kind == SessionKind::Agent).then_some(limit + LAST_WORD);
+        let mut execution = self.session.exec(request).await?;
+        let mut running = Running { session: Arc::clone(&self.session), kind: self.kind, pid: Some(execution.pid()) };
+        let output = converse(&mut execution, &command.stdin).await?;
+        running.pid = None;
+        Ok(output)
+    }
+}
+
+/// Feeds a command and hears it out, both at once.
+async fn converse(execution: &mut Execution, stdin: &[u8]) -> Result<CommandOutput, ReachError> {
+    let input = execution.input();
+    let feed = async {
+        for piece in stdin.chunks(PIECE) {
+            // One that does not want all of it may end well all the same.
+            if input.write(piece.to_vec()).await.is_err() {
+                return;
+            }
+        }
+        if !stdin.is_empty() {
+            input.close_stdin().await.ok();
+        }
+    };
+    let hear = async {
+        let mut output = CommandOutput::default();
+        while let Some(event) = execution.next_event().await? {
+            let (kept, bytes) = match &event {
+                ExecEvent::Stdout(bytes) | ExecEvent::Pty(bytes) => (&mut output.stdout, bytes),
+                ExecEvent::Stderr(bytes) => (&mut output.stderr, bytes),
+                ExecEvent::Gap { .. } => continue,
+            };
+            if kept.len() + bytes.len() <= MOST_OUTPUT {
+                kept.write_all(bytes).ok();
+            }
+        }
+        output.status = execution.wait().await?.shell_code();
+        Ok(output)
+    };
+    let ((), output) = tokio::join!(feed, hear);
+    output
+}
+
+/// A command that is killed when nobody waits for it any more.
+struct Running {
+    session: Arc<dyn Session>,
+    kind: SessionKind,
+    pid: Option<u32>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(pid) = self.pid.take() else { return };
+        let session = Arc::clone(&self.session);
+        let scope = match self.kind {
+            SessionKind::Agent => SignalScope::Group,
+            SessionKind::Plain => SignalScope::Process,
+        };
+        tokio::spawn(async move {
+            let command = ProcessSelector::Pid(pid);
+            let killed = session.signal(&command, SIGKILL, scope);
+            if let Ok(Err(error)) = tokio::time::timeout(LAST_WORD, killed).await {
+                tracing::debug!(%error, pid, "a command that nobody waits for is not killed");
+            }
+        });
+    }
+}
+
+#[async_trait]
+impl Machine for ReachedMachine {
+    fn route(&self) -> &Route {
+        self.machine.route()
+    }
+
+    async fn run(&self, command: &CommandLine, limit: Duration) -> Result<CommandOutput, Failure> {
+        let program = command.argv.first().cloned().unwrap_or_default();
+        match tokio::time::timeout(limit, self.execute(command, limit)).await {
+            Ok(Ok(output)) => Ok(output),
+            // As a shell says it: whoever asks whether a program is there gets an answer, not a fault.
+            Ok(Err(error)) if error.kind() == sandboxer_reach::ReachErrorKind::CommandNotFound => {
+                Ok(CommandOutput { status: 127, stderr: error.to_string().into_bytes(), ..CommandOutput::default() })
+            }
+            Ok(Err(error)) => Err(failure(&error).with_residue(Residue::Unknown)),
+            Err(_) => {
+                let message = format!("`{program}` on {} took longer than {limit:?} and was killed", self.route());
+                Err(Failure::new(ErrorKind::Deadline, message).with_residue(Residue::Unknown))
+            }
+        }
+    }
+
+    async fn sync(&self, source: &Path, target: &str) -> Result<SyncReport, Failure> {
+        let unsent = |error: ReachError| failure(&error).with_residue(Residue::Unknown);
+        sandboxer_reach::sync::sync(self.session.as_ref(), source, target, &SyncOptions::default())
+            .await
+            .map_err(unsent)
+    }
+
+    async fn place_lease(&self, name: &str, span: Duration, expire: &[String]) -> Result<(), Failure> {
+        let placed = self.machine.place_lease(name, span, expire).await;
+        placed.map_err(|error| failure(&error).with_residue(Residue::Unknown))
+    }
+
+    async fn release_lease(&self, name: &str) -> Result<(), Failure> {
+        let released = self.machine.release_lease(name).await;
+        released.map_err(|error| failure(&error).with_residue(Residue::Unknown))
+    }
+
+    async fn agent_path(&self) -> Result<String, Failure> {
+        self.machine.agent_path().await.map_err(|error| failure(&error).with_residue(Residue::Unknown))
+    }
+}
