@@ -174,8 +174,7 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// As [`session`](Self::session). A sandbox that is entered by words of its own, and where no agent can run, cannot be
-    /// used by a shell alone: `AgentCannotRun`.
+    /// As [`session`](Self::session).
     pub async fn enter(&self, doorway: &Doorway) -> Result<Entered, ReachError> {
         self.open(Some(doorway)).await
     }
@@ -251,15 +250,18 @@ impl Machine {
             Ok(session) => return Ok(Entered { session: Arc::new(session), kind: SessionKind::Agent }),
             Err(error) => error,
         };
-        let entered_by_words = door.is_some_and(|door| !door.enter.is_empty());
-        match &self.way {
-            Way::Ssh { master, .. } if error.kind() == ReachErrorKind::AgentCannotRun && !entered_by_words => {
-                tracing::debug!(%error, "a shell has to do");
-                let session = PlainSession::new(master.clone());
-                session.health().await?;
-                Ok(Entered { session: Arc::new(session), kind: SessionKind::Plain })
-            }
-            Way::Ssh { .. } | Way::Here(_) => Err(error),
+        if error.kind() != ReachErrorKind::AgentCannotRun {
+            return Err(error);
         }
+        let enter = door.map(|door| door.enter.clone()).unwrap_or_default();
+        let session = match &self.way {
+            Way::Ssh { master, .. } => PlainSession::inside(Some(master.clone()), enter),
+            Way::Here(_) if !enter.is_empty() => PlainSession::inside(None, enter),
+            // Its own program does not run: no shell helps.
+            Way::Here(_) => return Err(error),
+        };
+        tracing::debug!(%error, "a shell has to do");
+        session.health().await?;
+        Ok(Entered { session: Arc::new(session), kind: SessionKind::Plain })
     }
 }

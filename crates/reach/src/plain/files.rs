@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 
+use super::gate::Gate;
 use super::shell::{Piece, Shell, tool};
-use crate::ssh::{SshMaster, nonce};
+use crate::ssh::nonce;
 use crate::{Content, ReachError, ReachErrorKind, WriteOptions};
 
 pub(super) fn bytes(path: &Path) -> &[u8] {
@@ -17,8 +18,8 @@ pub(super) fn bytes(path: &Path) -> &[u8] {
 }
 
 /// One of the calls that only succeed or fail.
-pub(super) async fn simple(master: &SshMaster, arguments: &[&[u8]]) -> Result<(), ReachError> {
-    settle(Shell::call(master, "simple", arguments).await?).await
+pub(super) async fn simple(gate: &Gate, arguments: &[&[u8]]) -> Result<(), ReachError> {
+    settle(Shell::call(gate, "simple", arguments).await?).await
 }
 
 async fn settle(mut shell: Shell) -> Result<(), ReachError> {
@@ -26,8 +27,8 @@ async fn settle(mut shell: Shell) -> Result<(), ReachError> {
     if code == 0 { Ok(()) } else { Err(tool(&said)) }
 }
 
-pub(super) async fn read(master: &SshMaster, path: &Path) -> Result<Content, ReachError> {
-    let shell = Shell::call(master, "read", &[bytes(path)]).await?;
+pub(super) async fn read(gate: &Gate, path: &Path) -> Result<Content, ReachError> {
+    let shell = Shell::call(gate, "read", &[bytes(path)]).await?;
     let stream = futures::stream::try_unfold((shell, Vec::new()), |(mut shell, mut said)| async move {
         loop {
             match shell.output.next().await? {
@@ -45,7 +46,7 @@ pub(super) async fn read(master: &SshMaster, path: &Path) -> Result<Content, Rea
 /// Puts the content beside the file, counts what arrived, and only then renames it: a connection that breaks looks to the
 /// machine like the end of the content.
 pub(super) async fn write(
-    master: &SshMaster,
+    gate: &Gate,
     path: &Path,
     options: WriteOptions,
     content: BoxStream<'static, io::Result<Bytes>>,
@@ -58,23 +59,23 @@ pub(super) async fn write(
     part.splice(0..0, *b".");
     part.extend_from_slice(nonce()?.as_bytes());
     let part = folder.join(std::ffi::OsStr::from_bytes(&part));
-    let written = put(master, &part, folder, content).await;
+    let written = put(gate, &part, folder, content).await;
     if written.is_err() {
         // Where this fails, the first fault is what counts.
-        simple(master, &[b"remove", bytes(&part)]).await.ok();
+        simple(gate, &[b"remove", bytes(&part)]).await.ok();
     }
     written?;
     let mode = options.mode.map(|mode| format!("{mode:o}")).unwrap_or_default();
-    settle(Shell::call(master, "commit", &[bytes(&part), bytes(path), mode.as_bytes()]).await?).await
+    settle(Shell::call(gate, "commit", &[bytes(&part), bytes(path), mode.as_bytes()]).await?).await
 }
 
 async fn put(
-    master: &SshMaster,
+    gate: &Gate,
     part: &Path,
     folder: &Path,
     mut content: BoxStream<'static, io::Result<Bytes>>,
 ) -> Result<(), ReachError> {
-    let mut shell = Shell::call(master, "put", &[bytes(part), bytes(folder)]).await?;
+    let mut shell = Shell::call(gate, "put", &[bytes(part), bytes(folder)]).await?;
     let mut length = 0;
     if let Some(mut stdin) = shell.stdin.take() {
         while let Some(piece) = content.next().await {

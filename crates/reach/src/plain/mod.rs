@@ -6,6 +6,7 @@
 //! that line, the connection was lost.
 
 mod files;
+mod gate;
 mod session;
 mod shell;
 mod trailer;

@@ -12,6 +12,7 @@ use tokio::process::ChildStdin;
 use tokio::sync::Mutex;
 
 use super::files::{self, bytes, simple};
+use super::gate::Gate;
 use super::shell::{Output, Piece, Shell};
 use crate::ssh::SshMaster;
 use crate::{
@@ -28,13 +29,18 @@ use crate::{
 /// programs or busybox. All else is `Unsupported`.
 #[derive(Debug, Clone)]
 pub struct PlainSession {
-    master: SshMaster,
+    gate: Gate,
 }
 
 impl PlainSession {
     /// By that connection, which is made when it is first needed.
     pub fn new(master: SshMaster) -> Self {
-        Self { master }
+        Self { gate: Gate { master: Some(master), enter: Vec::new() } }
+    }
+
+    /// By a shell of a sandbox, which those words enter from that machine; from this one for `None`.
+    pub fn inside(master: Option<SshMaster>, enter: Vec<String>) -> Self {
+        Self { gate: Gate { master, enter } }
     }
 }
 
@@ -55,7 +61,7 @@ fn is_name(name: &str) -> bool {
 #[async_trait]
 impl Session for PlainSession {
     async fn health(&self) -> Result<(), ReachError> {
-        simple(&self.master, &[b"nothing"]).await
+        simple(&self.gate, &[b"nothing"]).await
     }
 
     async fn exec(&self, request: ExecRequest) -> Result<Execution, ReachError> {
@@ -76,7 +82,7 @@ impl Session for PlainSession {
         let (count, cwd) = (variables.len().to_string(), request.cwd.unwrap_or_default());
         let mut words = vec![cwd.as_bytes(), if request.stdin { b"1" } else { b"0" }, count.as_bytes()];
         words.extend(variables.iter().chain(&request.argv).map(String::as_bytes));
-        let mut shell = Shell::call(&self.master, "exec", &words).await?;
+        let mut shell = Shell::call(&self.gate, "exec", &words).await?;
         let pid = shell.word.parse().map_err(|_| ReachError::protocol("the shell named no process"))?;
         let stdin = shell.stdin.take().filter(|_| request.stdin);
         let control = Control { pid, stdin: Mutex::new(stdin), session: self.clone() };
@@ -104,7 +110,7 @@ impl Session for PlainSession {
         if !(1..=64).contains(&signal) {
             return Err(ReachError::new(Kind::InvalidInput, format!("there is no signal {signal}")));
         }
-        simple(&self.master, &[b"signal", pid.to_string().as_bytes(), signal.to_string().as_bytes()]).await
+        simple(&self.gate, &[b"signal", pid.to_string().as_bytes(), signal.to_string().as_bytes()]).await
     }
 
     async fn wait(&self, _: &ProcessSelector) -> Result<ExitStatus, ReachError> {
@@ -121,22 +127,22 @@ impl Session for PlainSession {
 
     async fn make_dir(&self, path: &Path, user: Option<&str>) -> Result<(), ReachError> {
         as_oneself(user)?;
-        simple(&self.master, &[b"folder", bytes(path)]).await
+        simple(&self.gate, &[b"folder", bytes(path)]).await
     }
 
     async fn rename(&self, from: &Path, to: &Path, user: Option<&str>) -> Result<(), ReachError> {
         as_oneself(user)?;
-        simple(&self.master, &[b"rename", bytes(from), bytes(to)]).await
+        simple(&self.gate, &[b"rename", bytes(from), bytes(to)]).await
     }
 
     async fn remove(&self, path: &Path, user: Option<&str>) -> Result<(), ReachError> {
         as_oneself(user)?;
-        simple(&self.master, &[b"remove", bytes(path)]).await
+        simple(&self.gate, &[b"remove", bytes(path)]).await
     }
 
     async fn read(&self, path: &Path, user: Option<&str>) -> Result<Content, ReachError> {
         as_oneself(user)?;
-        files::read(&self.master, path).await
+        files::read(&self.gate, path).await
     }
 
     async fn write(
@@ -147,7 +153,7 @@ impl Session for PlainSession {
         user: Option<&str>,
     ) -> Result<(), ReachError> {
         as_oneself(user)?;
-        files::write(&self.master, path, options, content).await
+        files::write(&self.gate, path, options, content).await
     }
 
     async fn read_extents(&self, _: &Path, _: Option<&str>) -> Result<Events<Extent>, ReachError> {
@@ -166,17 +172,17 @@ impl Session for PlainSession {
 
     async fn set_mode(&self, path: &Path, mode: u32, user: Option<&str>) -> Result<(), ReachError> {
         as_oneself(user)?;
-        simple(&self.master, &[b"mode", bytes(path), format!("{mode:o}").as_bytes()]).await
+        simple(&self.gate, &[b"mode", bytes(path), format!("{mode:o}").as_bytes()]).await
     }
 
     async fn make_symlink(&self, path: &Path, target: &Path, user: Option<&str>) -> Result<(), ReachError> {
         as_oneself(user)?;
-        simple(&self.master, &[b"symlink", bytes(path), bytes(target)]).await
+        simple(&self.gate, &[b"symlink", bytes(path), bytes(target)]).await
     }
 
     async fn make_hard_link(&self, path: &Path, existing: &Path, user: Option<&str>) -> Result<(), ReachError> {
         as_oneself(user)?;
-        simple(&self.master, &[b"link", bytes(path), bytes(existing)]).await
+        simple(&self.gate, &[b"link", bytes(path), bytes(existing)]).await
     }
 
     async fn watch(&self, _: &Path, _: bool, _: Option<&str>) -> Result<Events<WatchEvent>, ReachError> {

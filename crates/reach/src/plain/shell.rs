@@ -8,8 +8,9 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
+use super::gate::Gate;
 use super::trailer::Trailer;
-use crate::ssh::{SshMaster, explain, nonce};
+use crate::ssh::nonce;
 use crate::{ReachError, ReachErrorKind as Kind};
 
 const SCRIPT: &str = include_str!("script.sh");
@@ -36,7 +37,7 @@ pub(super) struct Output {
     /// Of the standard error, what came before it was known that the call had begun.
     early: BytesMut,
     trailer: Trailer,
-    master: SshMaster,
+    gate: Gate,
     /// Ends with this.
     _child: Child,
 }
@@ -51,45 +52,48 @@ pub(super) enum Piece {
 
 impl Shell {
     /// Calls a verb of the script; waits until it begins.
-    pub(super) async fn call(master: &SshMaster, verb: &str, arguments: &[&[u8]]) -> Result<Self, ReachError> {
-        master.open().await?;
+    pub(super) async fn call(gate: &Gate, verb: &str, arguments: &[&[u8]]) -> Result<Self, ReachError> {
+        gate.open().await?;
         let nonce = nonce()?;
         let text = script(&nonce, verb, arguments)?;
-        let argv = master.session_argv();
+        let argv = gate.argv();
         let (program, arguments) = argv.split_first().ok_or_else(|| ReachError::protocol("no program"))?;
         let mut command = tokio::process::Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| ReachError::local("cannot run ssh", error))?;
         let (mut stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        if let Some(stdin) = &mut stdin {
-            // Where it cannot be written, what is read says why.
-            stdin.write_all(text.as_bytes()).await.ok();
-        }
-        let trailer = Trailer::new(&nonce);
         let mut output = Output {
             stdout,
             stderr,
             unread: BytesMut::new(),
             early: BytesMut::new(),
-            trailer,
-            master: master.clone(),
+            trailer: Trailer::new(&nonce),
+            gate: gate.clone(),
             _child: child,
         };
-        let silence = master.settings().silence;
-        let begun = tokio::time::timeout(silence, output.begin(&nonce)).await;
-        let word = begun.map_err(|_| {
-            let message = format!("the login shell of `{}` has not answered for {silence:?}", master.destination());
-            ReachError::new(Kind::Deadline, message)
-        })??;
+        if let Some(line) = gate.entering(&nonce)? {
+            tell(&mut stdin, &line).await;
+            output.hear(&nonce, "entered").await?;
+        }
+        tell(&mut stdin, &text).await;
+        let word = output.hear(&nonce, "begun").await?;
         Ok(Self { stdin, output, word })
     }
 }
 
 impl Output {
-    /// Skips what a login says; gives what the call says when it begins, or why it does not.
-    async fn begin(&mut self, nonce: &str) -> Result<String, ReachError> {
-        let (begun, fault) = (format!("{nonce} begun"), format!("{nonce} fault "));
+    /// As [`begin`](Self::begin), within the time that a shell has to say anything.
+    async fn hear(&mut self, nonce: &str, word: &str) -> Result<String, ReachError> {
+        let (name, silence) = (self.gate.site().name(), self.gate.site().silence);
+        tokio::time::timeout(silence, self.begin(nonce, word)).await.map_err(|_| {
+            ReachError::new(Kind::Deadline, format!("the login shell of `{name}` has not answered for {silence:?}"))
+        })?
+    }
+
+    /// Skips what a login says; gives what the shell says behind that word, or why it does not.
+    async fn begin(&mut self, nonce: &str, word: &str) -> Result<String, ReachError> {
+        let (begun, fault) = (format!("{nonce} {word}"), format!("{nonce} fault "));
         let mut read = 0;
         loop {
             while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
@@ -173,7 +177,14 @@ impl Output {
     }
 
     fn lost(&self) -> ReachError {
-        explain(self.master.destination(), &self.trailer.held())
+        self.gate.lost(&self.trailer.held())
+    }
+}
+
+/// Where the shell cannot be told, what is read says why.
+async fn tell(stdin: &mut Option<ChildStdin>, text: &str) {
+    if let Some(stdin) = stdin {
+        stdin.write_all(text.as_bytes()).await.ok();
     }
 }
 

@@ -7,8 +7,7 @@ use crate::{ReachError, ReachErrorKind as Kind};
 /// Makes the shell behind `stream` one of the sandbox, by the words that enter it.
 pub(crate) async fn shell_inside(stream: Joined, site: &Site<'_>, enter: &[String]) -> Result<Joined, ReachError> {
     let mut talk = Talk::begin(stream, site)?;
-    let words = quoted(enter.iter().map(String::as_str).chain(["/bin/sh"]))?;
-    let line = format!("printf '\\n%s entered\\n' {}; exec {words}\n", talk.nonce());
+    let line = entering_line(talk.nonce(), enter)?;
     talk.send(line.as_bytes()).await?;
     match talk.next().await? {
         Said::Entered => Ok(talk.end()),
@@ -16,6 +15,12 @@ pub(crate) async fn shell_inside(stream: Joined, site: &Site<'_>, enter: &[Strin
             Err(ReachError::protocol("the shell says what it was not asked for"))
         }
     }
+}
+
+/// What a shell is told so that it becomes one of the sandbox; it says so first, since it may have read ahead.
+pub(crate) fn entering_line(nonce: &str, enter: &[String]) -> Result<String, ReachError> {
+    let words = quoted(enter.iter().map(String::as_str).chain(["/bin/sh"]))?;
+    Ok(format!("printf '\\n%s entered\\n' {nonce}; exec {words}\n"))
 }
 
 /// Makes the shell behind `stream` that program, which says the mark that it is given as its last word.

@@ -16,7 +16,7 @@ mod talk;
 
 pub use agent::{AgentPlace, AgentProgram};
 pub(crate) use bootstrap::bootstrap;
-pub(crate) use entering::{relay_inside, shell_inside};
+pub(crate) use entering::{entering_line, relay_inside, shell_inside};
 pub(crate) use failure::explain;
 pub use master::SshMaster;
 pub use settings::SshSettings;

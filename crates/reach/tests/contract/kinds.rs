@@ -10,7 +10,8 @@ use std::{fmt, io};
 use async_trait::async_trait;
 use sandboxer_agent::{Listen, Options};
 use sandboxer_reach::{
-    AccessToken, AgentSession, ByteStream, Connector, ProcessStream, Session, SessionOptions, Ssh, Tcp, UnixSocket,
+    AccessToken, AgentSession, ByteStream, Connector, Doorway, ProcessStream, Session, SessionOptions, Ssh, Tcp,
+    UnixSocket,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<(&'static str, Start)> {
         ("relay", relay),
         ("ssh", ssh),
         ("ssh_forwarded", ssh_forwarded),
+        ("ssh_inside", ssh_inside),
     ]
 }
 
@@ -177,6 +179,13 @@ fn ssh() -> Box<dyn Kind> {
 
 fn ssh_forwarded() -> Box<dyn Kind> {
     on_a_machine(|ssh| Box::new(Forwarded(ssh)))
+}
+
+/// A sandbox that is entered from its machine, by words that a shell would read otherwise.
+fn ssh_inside() -> Box<dyn Kind> {
+    let enter = ["env", "INSIDE=it's $(inside)"].map(str::to_owned).to_vec();
+    let door = Doorway { sandbox: "sbx01".parse().unwrap(), enter, agent_path: None };
+    on_a_machine(|ssh| Box::new(ssh.into_sandbox(door)))
 }
 
 /// Connections by the forwarded socket alone.

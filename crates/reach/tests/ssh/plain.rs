@@ -57,6 +57,26 @@ async fn commands_are_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_sandbox_is_entered_by_words() {
+    let (machine, _) = plain();
+    let enter = ["env", "INSIDE=it's $(inside)"].map(str::to_owned).to_vec();
+    for master in [Some(machine.master()), None] {
+        let session = PlainSession::inside(master, enter.clone());
+        assert_eq!(run(&session, shell("printf %s \"$INSIDE\"")).await.unwrap().text(), "it's $(inside)");
+        assert_eq!(run(&session, shell("cat; exit 3")).await.unwrap().exit, ExitStatus::Code(3));
+        let path = machine.path("inside");
+        write(&session, &path, b"a\0b\n", Some(0o640)).await;
+        assert_eq!(whole(session.read(&path, None).await.unwrap()).await, b"a\0b\n");
+    }
+    // Words that enter nothing.
+    for (master, word) in [(Some(machine.master()), "false"), (None, "false"), (None, "/none")] {
+        let session = PlainSession::inside(master, vec![word.to_owned()]);
+        let error = session.health().await.unwrap_err();
+        assert!(matches!(error.kind(), Kind::Unreachable | Kind::Protocol), "{word}: {error:?}");
+    }
+}
+
+#[tokio::test]
 async fn commands_that_cannot_start_say_why() {
     let (machine, session) = plain();
     let nowhere = ExecRequest { cwd: Some("/none".to_owned()), ..shell(":") };
