@@ -1,7 +1,7 @@
 //! What is left to a person when an extension that made something cannot be called.
 
 use crate::catalog::Miss;
-use crate::state::Record;
+use crate::state::{Lifecycle, Record};
 use sandboxer_types::{CleanupReport, ExtensionId, Failure, OwnerId};
 
 /// Why the catalog does not have an extension that it once had, in words.
@@ -34,7 +34,7 @@ pub(crate) fn why_closed(extension: &ExtensionId, failure: &Failure) -> String {
 pub(crate) fn by_hand(record: &Record, owner: &OwnerId, why: String) -> CleanupReport {
     let (id, host) = (&record.sandbox_id, &record.host);
     let handle = serde_json::Value::Object(record.teardown_handle().members().clone());
-    CleanupReport {
+    let mut report = CleanupReport {
         errors: vec![
             why,
             format!(
@@ -44,5 +44,10 @@ pub(crate) fn by_hand(record: &Record, owner: &OwnerId, why: String) -> CleanupR
             format!("what the extension knew of it: {handle}"),
         ],
         ..CleanupReport::default()
+    };
+    if let Lifecycle::TearingDown { attachment: Some(attachment), .. } = &record.lifecycle {
+        let route = attachment.route();
+        report.errors.push(format!("a lease named `{id}` may be held on {route}, where it ends by itself"));
     }
+    report
 }

@@ -12,7 +12,8 @@ use crate::store::{NewEvent, Store};
 use async_trait::async_trait;
 use sandboxer_sdk::{Call, Clock, CommandRunner, Ids, SandboxExtension};
 use sandboxer_types::{
-    ErrorKind, ExtensionId, Failure, Object, Residue, SandboxId, SandboxStatus, SecretDeclaration, Timeouts, Verb,
+    ErrorKind, ExtensionId, Failure, Object, Residue, SandboxId, SandboxStatus, SecretDeclaration, SshDestination,
+    Timeouts, Verb,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub struct Patience {
     pub teardown: Duration,
     /// For the verbs that only look or renew.
     pub query: Duration,
+    /// For what is done on the machine that a sandbox is reached through: an agent may have to be put there.
+    pub attach: Duration,
     /// For a call to answer after it was cancelled or ran out of time.
     pub answer: Duration,
     /// How often a call is tried whose failure says that trying again may help.
@@ -53,6 +56,7 @@ impl Default for Patience {
             wait_ready: Duration::from_secs(10 * 60),
             teardown: Duration::from_secs(10 * 60),
             query: Duration::from_secs(30),
+            attach: Duration::from_secs(5 * 60),
             answer: Duration::from_secs(10),
             attempts: 3,
             backoff: Duration::from_millis(200),
@@ -196,6 +200,7 @@ impl Broker {
             sandbox_id: record.sandbox_id.clone(),
             intent: Some(record.intent()),
             owner: self.parts.store.owner().clone(),
+            ssh: self.ssh_of(record),
             attempt: 1,
             deadline: Instant::now() + limit,
             cancel: context.cancel.clone(),
@@ -207,9 +212,17 @@ impl Broker {
         })
     }
 
-    /// A short call of an extension's `verb` with the secrets of that verb, about a sandbox that may have no record.
-    pub(crate) fn query(&self, sandbox_id: &SandboxId, placement: &Placement, verb: &str) -> Result<Call, Failure> {
+    /// A short call of an extension's `verb` with the secrets of that verb, about a sandbox that may have no record, on the host
+    /// that ssh finds there.
+    pub(crate) fn query(
+        &self,
+        sandbox_id: &SandboxId,
+        ssh: Option<SshDestination>,
+        placement: &Placement,
+        verb: &str,
+    ) -> Result<Call, Failure> {
         let mut call = Call::detached(sandbox_id.clone(), self.parts.store.owner().clone());
+        call.ssh = ssh;
         call.deadline = Instant::now() + self.parts.patience.query;
         call.secrets = self.secrets(placement, verb)?;
         call.config.clone_from(&placement.config);
@@ -219,7 +232,7 @@ impl Broker {
 
     /// The same about a sandbox that exists.
     pub(crate) fn query_about(&self, record: &Record, placement: &Placement, verb: Verb) -> Result<Call, Failure> {
-        let mut call = self.query(&record.sandbox_id, placement, verb.as_str())?;
+        let mut call = self.query(&record.sandbox_id, self.ssh_of(record), placement, verb.as_str())?;
         call.intent = Some(record.intent());
         call.labels = self.labels(record);
         Ok(call)

@@ -167,7 +167,9 @@ pub(crate) fn take_step(record: &mut Record, step: Step, clock: &dyn Clock) -> R
         Step::Provision
         | Step::Provisioned(_)
         | Step::Reached(_)
-        | Step::Attached
+        | Step::Attach(_)
+        | Step::Attached(_)
+        | Step::Detached
         | Step::Paused
         | Step::Resumed(_)
         | Step::TearDown(_)

@@ -7,6 +7,7 @@ mod by_hand;
 pub mod catalog;
 mod control;
 mod engine;
+mod hosts;
 mod journal;
 mod machines;
 mod operations;

@@ -1,24 +1,67 @@
-//! Machines that are reached by ssh, as the engine sees them.
+//! Machines that sandboxes are on, as the engine sees them: this one, and those that are reached by ssh.
 
 use async_trait::async_trait;
-use sandboxer_reach::Connector;
-use sandboxer_types::{ErrorKind, Failure, Residue};
+use sandboxer_reach::{Doorway, Entered, Lease, ReachError, ReachErrorKind, Route};
+use sandboxer_types::HostId;
+use std::time::Duration;
 
-/// Ways to the agents of machines.
+/// Ways to machines. Every method may be called again after a failure, and does then what is left to do.
 #[async_trait]
 pub trait Machines: Send + Sync {
-    /// The way to the agent of the machine at that ssh destination, which is put there where it lacks. Nothing is opened yet.
-    async fn agent(&self, destination: &str) -> Result<Box<dyn Connector>, Failure>;
+    /// Whether a name that stands in no catalog is one that the user's ssh config knows.
+    async fn is_alias(&self, name: &HostId) -> bool;
+
+    /// A way in by our agent, which is put there where it lacks; where none can run, by the machine's shell alone.
+    async fn enter(&self, route: &Route, door: &Doorway) -> Result<Entered, ReachError>;
+
+    /// Has the machine run `expire` once nobody has renewed that lease for `span`. Renews one that is there.
+    ///
+    /// # Errors
+    ///
+    /// `AgentCannotRun` where nobody would hold it.
+    async fn place_lease(&self, route: &Route, name: &str, span: Duration, expire: &[String])
+    -> Result<(), ReachError>;
+
+    /// Gives a lease up; one that is absent is no error.
+    async fn release_lease(&self, route: &Route, name: &str) -> Result<(), ReachError>;
+
+    /// The leases that the machine holds for us.
+    async fn leases(&self, route: &Route) -> Result<Vec<Lease>, ReachError>;
 }
 
 /// For engines whose sandboxes are reached otherwise.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoMachines;
 
+fn out_of_reach(route: &Route) -> ReachError {
+    ReachError::new(ReachErrorKind::Unsupported, format!("`{route}` cannot be reached from here"))
+}
+
 #[async_trait]
 impl Machines for NoMachines {
-    async fn agent(&self, destination: &str) -> Result<Box<dyn Connector>, Failure> {
-        Err(Failure::new(ErrorKind::Unsupported, format!("`{destination}` cannot be reached by ssh from here"))
-            .with_residue(Residue::Present))
+    async fn is_alias(&self, _name: &HostId) -> bool {
+        false
+    }
+
+    async fn enter(&self, route: &Route, _door: &Doorway) -> Result<Entered, ReachError> {
+        Err(out_of_reach(route))
+    }
+
+    async fn place_lease(
+        &self,
+        route: &Route,
+        _name: &str,
+        _span: Duration,
+        _expire: &[String],
+    ) -> Result<(), ReachError> {
+        Err(out_of_reach(route))
+    }
+
+    async fn release_lease(&self, route: &Route, _name: &str) -> Result<(), ReachError> {
+        Err(out_of_reach(route))
+    }
+
+    async fn leases(&self, route: &Route) -> Result<Vec<Lease>, ReachError> {
+        Err(out_of_reach(route))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::control::{Context, Control, Entrance, ListFilter, OrphanSearch};
 use crate::engine::{Broker, no_such_sandbox};
+use crate::hosts::Spot;
 use crate::journal::take_step;
 use crate::reconcile::{OrphanReport, ReconcileReport};
 use crate::state::{Lifecycle, OperationKind, Step};
@@ -108,7 +109,7 @@ impl Control for Broker {
     }
 
     fn check_inputs(&self, request: &SandboxCreateRequest) -> Result<Object, Failure> {
-        Ok(self.intend(request)?.inputs)
+        Ok(self.intend(request, Spot::localhost())?.inputs)
     }
 }
 

@@ -1,12 +1,12 @@
 //! The way into a sandbox: by the agent's socket where `wait_ready` named one, else as the extension says when asked, else
-//! by the agent of the machine at its ssh address.
+//! through the machine that it is on.
 
 use crate::engine::{Broker, Placement};
 use crate::sagas::{reach_failure, supervised};
-use crate::state::Record;
-use sandboxer_reach::{AgentSession, Connector, ProcessStream, Session, SessionOptions, UnixSocket};
+use crate::state::{Attachment, Record};
+use sandboxer_reach::{AgentSession, Connector, Doorway, Entered, ProcessStream, Session, SessionOptions, UnixSocket};
 use sandboxer_sdk::Connection;
-use sandboxer_types::{ErrorKind, Failure, Residue, Verb};
+use sandboxer_types::{ErrorKind, Failure, Reachability, Residue, Verb};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,20 +18,44 @@ impl Broker {
         placement: Option<&Placement>,
     ) -> Result<Arc<dyn Session>, Failure> {
         let reachability = record.lifecycle.reachability();
-        let agent = reachability.and_then(|reachability| reachability.agent.as_deref());
-        let ssh = reachability.and_then(|reachability| reachability.ssh.as_deref());
-        let connector: Box<dyn Connector> = match (agent, ssh, placement) {
-            (Some(agent), ..) => Box::new(UnixSocket(socket_path(agent)?)),
-            // By the manifest's word: nothing is started to hear that there is no other way.
-            (None, Some(ssh), _) if !self.declares_connect(record) => self.parts.machines.agent(ssh).await?,
-            (None, _, Some(placement)) => self.ask_for_way(record, placement).await?,
-            (None, _, None) => {
+        if let Some(attachment) = reachability.map(|found| self.attachment(record, found)).transpose()?.flatten() {
+            return Ok(self.enter_machine(record, &attachment).await?.session);
+        }
+        let connector: Box<dyn Connector> = match (reachability.and_then(|found| found.agent.as_deref()), placement) {
+            (Some(agent), _) => Box::new(UnixSocket(socket_path(agent)?)),
+            (None, Some(placement)) => self.ask_for_way(record, placement).await?,
+            (None, None) => {
                 let placement = self.placement(&record.extension).await.map_err(|fault| unaskable(record, &fault))?;
                 self.ask_for_way(record, &placement).await?
             }
         };
         let session = AgentSession::connect(connector.as_ref(), SessionOptions::default()).await;
         Ok(Arc::new(session.map_err(|error| reach_failure(&error))?))
+    }
+
+    /// What is to be done on the machine that a sandbox of that reachability is reached through; `None` where another way leads
+    /// in. By the manifest's word: nothing is started to hear that an extension knows no other way.
+    pub(crate) fn attachment(
+        &self,
+        record: &Record,
+        reachability: &Reachability,
+    ) -> Result<Option<Attachment>, Failure> {
+        if reachability.agent.is_some() || self.declares_connect(record) {
+            return Ok(None);
+        }
+        Attachment::of(reachability)
+    }
+
+    /// Opens a way in through the machine. Its agent is put there where it lacks.
+    pub(crate) async fn enter_machine(&self, record: &Record, attachment: &Attachment) -> Result<Entered, Failure> {
+        let reachability = record.lifecycle.reachability();
+        let door = Doorway {
+            sandbox: record.sandbox_id.clone(),
+            enter: reachability.and_then(|found| found.enter.clone()).unwrap_or_default(),
+            agent_path: reachability.and_then(|found| found.agent_path.clone()),
+        };
+        let entered = self.parts.machines.enter(&attachment.route(), &door).await;
+        entered.map_err(|error| reach_failure(&error))
     }
 
     fn declares_connect(&self, record: &Record) -> bool {

@@ -4,14 +4,16 @@
 use proptest::prelude::*;
 use sandboxer_broker::{Broker, Context, Control, ListFilter};
 use sandboxer_testing::{Ended, Fault, Machine, Verb};
-use sandboxer_types::{ErrorKind, Residue, SandboxId, SandboxName, TimeSpan};
+use sandboxer_types::{
+    ConditionKind, ErrorKind, Reachability, Residue, SandboxId, SandboxName, SandboxStatus, TimeSpan,
+};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// One thing that happens. `crash` is the instant at which the acting process dies, if it gets there.
 #[derive(Debug, Clone)]
 enum Happening {
-    Create { crash: Option<usize>, cancel: bool, tether: Option<u32>, name: bool },
+    Create { crash: Option<usize>, cancel: bool, tether: Option<u32>, name: bool, through_a_machine: bool },
     Extend { which: usize, crash: Option<usize> },
     Destroy { which: usize, crash: Option<usize> },
     TwoDestroyAtOnce { which: usize, crash: Option<usize> },
@@ -19,12 +21,13 @@ enum Happening {
     Pass { minutes: u64 },
     TetherEnds { pid: u32 },
     BackendLoses { which: usize },
+    MachineStartsAnew { agents_run: bool, lets_in: bool },
     Fail { verb: Verb, fault: Fault },
     LateOnesFinish,
 }
 
 fn crash() -> impl Strategy<Value = Option<usize>> {
-    prop_oneof![2 => Just(None), 3 => (0usize..16).prop_map(Some)]
+    prop_oneof![2 => Just(None), 3 => (0usize..22).prop_map(Some)]
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
@@ -40,10 +43,20 @@ fn fault() -> impl Strategy<Value = Fault> {
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
-    let verb = prop_oneof![Just(Verb::Provision), Just(Verb::WaitReady), Just(Verb::Teardown), Just(Verb::Extend)];
+    let verb = prop_oneof![
+        4 => prop_oneof![Just(Verb::Provision), Just(Verb::WaitReady), Just(Verb::Teardown), Just(Verb::Extend)],
+        3 => prop_oneof![Just(Verb::Enter), Just(Verb::PlaceLease), Just(Verb::ReleaseLease), Just(Verb::Leases)],
+    ];
     prop_oneof![
-        5 => (crash(), any::<bool>(), proptest::option::of(1u32..3), any::<bool>())
-            .prop_map(|(crash, cancel, tether, name)| Happening::Create { crash, cancel, tether, name }),
+        5 => (crash(), any::<bool>(), proptest::option::of(1u32..3), any::<bool>(), any::<bool>()).prop_map(
+            |(crash, cancel, tether, name, through_a_machine)| Happening::Create {
+                crash,
+                cancel,
+                tether,
+                name,
+                through_a_machine,
+            }
+        ),
         2 => (any::<usize>(), crash()).prop_map(|(which, crash)| Happening::Extend { which, crash }),
         3 => (any::<usize>(), crash()).prop_map(|(which, crash)| Happening::Destroy { which, crash }),
         2 => (any::<usize>(), crash()).prop_map(|(which, crash)| Happening::TwoDestroyAtOnce { which, crash }),
@@ -51,6 +64,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (1u64..90).prop_map(|minutes| Happening::Pass { minutes }),
         1 => (1u32..3).prop_map(|pid| Happening::TetherEnds { pid }),
         1 => any::<usize>().prop_map(|which| Happening::BackendLoses { which }),
+        1 => (any::<bool>(), any::<bool>())
+            .prop_map(|(agents_run, lets_in)| Happening::MachineStartsAnew { agents_run, lets_in }),
         3 => (verb, fault()).prop_map(|(verb, fault)| Happening::Fail { verb, fault }),
         2 => Just(Happening::LateOnesFinish),
     ]
@@ -61,6 +76,16 @@ async fn open(broker: &Broker) -> Vec<SandboxId> {
     listed.into_iter().map(|status| status.sandbox_id).collect()
 }
 
+/// Those that a machine should hold a lease for.
+async fn ready_and_held(broker: &Broker) -> BTreeSet<SandboxId> {
+    let listed = broker.list(&ListFilter::default()).await.expect("readable");
+    let is_held = |status: &SandboxStatus| {
+        let goes_through_a_machine = status.reachability.as_ref().is_some_and(|found| found.ssh.is_some());
+        goes_through_a_machine && status.conditions.iter().all(|condition| condition.kind != ConditionKind::NoLease)
+    };
+    listed.into_iter().filter(is_held).map(|status| status.sandbox_id).collect()
+}
+
 fn pick(ids: &[SandboxId], which: usize) -> Option<SandboxId> {
     ids.get(which % ids.len().max(1)).cloned()
 }
@@ -69,7 +94,10 @@ fn pick(ids: &[SandboxId], which: usize) -> Option<SandboxId> {
 async fn happen(machine: &Machine, happening: Happening) {
     let process = |fatal| machine.start(fatal).expect("the store opens");
     match happening {
-        Happening::Create { crash, cancel, tether, name } => {
+        Happening::Create { crash, cancel, tether, name, through_a_machine } => {
+            let ssh = through_a_machine.then(|| "me@box".to_owned());
+            let reachability = Reachability { ssh, ..Reachability::default() };
+            machine.world.answer(|answers| answers.reachability = Some(reachability));
             let mut request = machine.request();
             request.tether = tether.map(|pid| machine.set_tether(pid, true));
             request.name = name.then(|| "the-one".parse::<SandboxName>().expect("valid"));
@@ -122,6 +150,10 @@ async fn happen(machine: &Machine, happening: Happening) {
                 machine.world.take(&id);
             }
         }
+        Happening::MachineStartsAnew { agents_run, lets_in } => machine.world.machines(|park| {
+            park.leases.clear();
+            (park.is_agentless, park.is_closed) = (!agents_run, !lets_in);
+        }),
         Happening::Fail { verb, fault } => machine.world.add_fault(verb, fault),
         Happening::LateOnesFinish => machine.world.finish_late(),
     }
@@ -132,7 +164,8 @@ async fn nothing_is_forgotten(machine: &Machine) {
     let ended = watcher
         .run(async |broker: &Broker| {
             let open: BTreeSet<SandboxId> = open(broker).await.into_iter().collect();
-            let forgotten: Vec<_> = machine.world.inventory().into_iter().filter(|id| !open.contains(id)).collect();
+            let there = [machine.world.inventory(), machine.world.leases()].concat();
+            let forgotten: Vec<_> = there.into_iter().filter(|id| !open.contains(id)).collect();
             assert!(forgotten.is_empty(), "exists without an open record: {forgotten:?}");
         })
         .await;
@@ -149,10 +182,13 @@ async fn ends_with_nothing(machine: &Machine) {
             assert!(!report.is_incomplete(), "{report:?}");
             let open_now: BTreeSet<SandboxId> = open(broker).await.into_iter().collect();
             assert_eq!(machine.world.inventory().into_iter().collect::<BTreeSet<_>>(), open_now);
+            let held: BTreeSet<SandboxId> = machine.world.leases().into_iter().collect();
+            assert_eq!(held, ready_and_held(broker).await);
             for id in open_now {
                 broker.remove(&id, &Context::default()).await.expect("removable");
             }
             assert_eq!((machine.world.inventory(), open(broker).await), (vec![], vec![]));
+            assert_eq!(machine.world.leases(), []);
         })
         .await;
     assert_eq!(ended, Ended::Normally(()));

@@ -58,6 +58,7 @@ impl Config {
     pub(crate) fn prepare_state(&self) -> CommandResult<()> {
         make_private(&self.state)?;
         make_private(&self.processes())?;
+        make_private(&self.here())?;
         make_private(&self.local())
     }
 
@@ -79,6 +80,11 @@ impl Config {
     /// What ssh needs: control sockets, logs, the keys of machines.
     pub(crate) fn ssh(&self) -> PathBuf {
         self.state.join("ssh")
+    }
+
+    /// The sockets of this machine's own daemon, for sandboxes that are entered from here.
+    pub(crate) fn here(&self) -> PathBuf {
+        self.state.join("here")
     }
 
     /// The store.

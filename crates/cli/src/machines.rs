@@ -1,51 +1,62 @@
-//! How machines are reached by ssh: by the user's own `ssh`, with what it needs in the state directory.
+//! How machines are reached: this one by a daemon of its own, others by the user's own `ssh`, with what it needs in the state
+//! directory.
 
-use crate::config::Config;
+use crate::config::{Config, secret_variables};
+use crate::hosts::is_alias;
 use async_trait::async_trait;
-use sandboxer_broker::{Machines, reach_failure};
-use sandboxer_reach::{AgentPlace, AgentProgram, Connector, ReachError, ReachErrorKind, Ssh, SshMaster, SshSettings};
-use sandboxer_types::{ErrorKind, Failure, Residue, SshDestinationFault};
-use std::io;
-use tokio::sync::OnceCell;
+use sandboxer_broker::Machines;
+use sandboxer_reach::{Doorway, Entered, Lease, ReachError, Route, SshSettings};
+use sandboxer_types::HostId;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The agent that is put on machines is this very program.
 const PROGRAM: &str = "/proc/self/exe";
 
-/// Machines that are reached by ssh.
-pub(crate) struct SshMachines {
-    settings: SshSettings,
-    /// Read when it is first needed: that takes its time.
-    agent: OnceCell<AgentProgram>,
+/// Machines, as the engine reaches them.
+pub(crate) struct ReachedMachines {
+    ways: Arc<sandboxer_reach::Machines>,
+    ssh_config: Option<PathBuf>,
 }
 
-impl SshMachines {
-    pub(crate) fn new(config: &Config) -> Self {
-        let settings = SshSettings { config: config.ssh_config.clone(), ..SshSettings::new(config.ssh()) };
-        Self { settings, agent: OnceCell::new() }
-    }
+/// Ways to machines; extensions and the engine share them.
+pub(crate) fn ways(config: &Config) -> Arc<sandboxer_reach::Machines> {
+    let settings = SshSettings { config: config.ssh_config.clone(), ..SshSettings::new(config.ssh()) };
+    Arc::new(sandboxer_reach::Machines::new(settings, PROGRAM, config.here()).without(secret_variables()))
+}
 
-    async fn agent_program(&self) -> Result<AgentProgram, ReachError> {
-        let read = || async {
-            let memory = self.settings.folder.join("agent");
-            let reading = tokio::task::spawn_blocking(move || AgentProgram::remembered(PROGRAM, &memory));
-            reading.await.unwrap_or_else(|error| {
-                let failed = io::Error::other(error);
-                Err(ReachError::new(ReachErrorKind::Local, "cannot read this program").with_source(failed))
-            })
-        };
-        self.agent.get_or_try_init(read).await.cloned()
+impl ReachedMachines {
+    pub(crate) fn new(ways: Arc<sandboxer_reach::Machines>, config: &Config) -> Self {
+        Self { ways, ssh_config: config.ssh_config.clone() }
     }
 }
 
 #[async_trait]
-impl Machines for SshMachines {
-    async fn agent(&self, destination: &str) -> Result<Box<dyn Connector>, Failure> {
-        let parsed = destination.parse().map_err(|error: SshDestinationFault| {
-            Failure::new(ErrorKind::ContractViolation, error.to_string()).with_residue(Residue::Present)
-        })?;
-        let failed = |error: ReachError| reach_failure(&error);
-        let master = SshMaster::new(self.settings.clone(), parsed).map_err(failed)?;
-        let agent = self.agent_program().await.map_err(failed)?;
-        Ok(Box::new(Ssh::new(master, agent, AgentPlace::default())))
+impl Machines for ReachedMachines {
+    async fn is_alias(&self, name: &HostId) -> bool {
+        is_alias(name, self.ssh_config.as_deref()).await
+    }
+
+    async fn enter(&self, route: &Route, door: &Doorway) -> Result<Entered, ReachError> {
+        self.ways.at(route).await?.enter(door).await
+    }
+
+    async fn place_lease(
+        &self,
+        route: &Route,
+        name: &str,
+        span: Duration,
+        expire: &[String],
+    ) -> Result<(), ReachError> {
+        self.ways.at(route).await?.place_lease(name, span, expire).await
+    }
+
+    async fn release_lease(&self, route: &Route, name: &str) -> Result<(), ReachError> {
+        self.ways.at(route).await?.release_lease(name).await
+    }
+
+    async fn leases(&self, route: &Route) -> Result<Vec<Lease>, ReachError> {
+        self.ways.at(route).await?.leases().await
     }
 }

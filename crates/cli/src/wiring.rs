@@ -3,7 +3,7 @@
 use crate::config::{Config, home, secret_variables};
 use crate::error::{CommandResult, local_fault};
 use crate::hosting::Hosting;
-use crate::machines::SshMachines;
+use crate::machines::{ReachedMachines, ways};
 use crate::secrets::KeptSecrets;
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
@@ -65,6 +65,7 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         (store, catalog.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let store = store?;
+    let machines = ways(config);
     let local = LocalExtension::new(LocalSettings {
         root: config.local(),
         executable: "/proc/self/exe".into(),
@@ -83,7 +84,7 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         ids,
         process,
         liveness: Arc::new(FileLocks::new(config.processes())),
-        machines: Arc::new(SshMachines::new(config)),
+        machines: Arc::new(ReachedMachines::new(machines, config)),
         secrets: Arc::new(KeptSecrets::new(config.secrets())),
         runner: Arc::new(runner),
         patience: Patience::default(),

@@ -35,7 +35,8 @@ mod tests {
 
     #[test]
     fn the_hint_and_the_causes_come_along_and_nothing_is_ruled_out() {
-        let error = ReachError::new(Kind::LoginRefused, "no login").with_hint("add a key").with_source("Permission denied");
+        let error =
+            ReachError::new(Kind::LoginRefused, "no login").with_hint("add a key").with_source("Permission denied");
         let failure = failure(&error);
         assert_eq!((failure.kind, failure.residue), (ErrorKind::Unauthenticated, Residue::Unknown));
         assert_eq!(failure.hint.as_deref(), Some("add a key"));

@@ -2,7 +2,7 @@
 
 use crate::extension::Intent;
 use crate::runner::{CommandRunner, SystemRunner};
-use sandboxer_types::{ErrorKind, Failure, Object, OwnerId, SandboxId};
+use sandboxer_types::{ErrorKind, Failure, Object, OwnerId, SandboxId, SshDestination};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +93,8 @@ pub struct Call {
     pub intent: Option<Intent>,
     /// Which state directory asks.
     pub owner: OwnerId,
+    /// Where ssh finds the machine that the call is about; `None` for this one, which needs no ssh.
+    pub ssh: Option<SshDestination>,
     /// How often this has been tried, from 1.
     pub attempt: u32,
     /// When it must have answered.
@@ -122,6 +124,7 @@ impl Call {
             sandbox_id,
             intent: None,
             owner,
+            ssh: None,
             attempt: 1,
             deadline: Instant::now() + Duration::from_secs(3600),
             cancel: CancellationToken::new(),

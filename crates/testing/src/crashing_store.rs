@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use sandboxer_broker::state::Record;
 use sandboxer_broker::store::{EventFilter, NewEvent, RecordFilter, Sighting, Store, StoreError};
 use sandboxer_sdk::Listed;
-use sandboxer_types::{Event, ExtensionId, OwnerId, SandboxId};
+use sandboxer_types::{Event, ExtensionId, HostId, OwnerId, SandboxId};
 use std::sync::Arc;
 
 /// Wraps a store.
@@ -34,8 +34,8 @@ impl<S: Store> Store for CrashingStore<S> {
         self.inner.owner()
     }
 
-    async fn insert(&self, record: &Record, events: Vec<NewEvent>) -> Result<(), StoreError> {
-        self.around(self.inner.insert(record, events)).await
+    async fn insert(&self, record: &Record, slots: Option<u32>, events: Vec<NewEvent>) -> Result<(), StoreError> {
+        self.around(self.inner.insert(record, slots, events)).await
     }
 
     async fn write(&self, expected_epoch: i64, record: &Record, events: Vec<NewEvent>) -> Result<(), StoreError> {
@@ -46,8 +46,13 @@ impl<S: Store> Store for CrashingStore<S> {
         self.around(self.inner.log(sandbox_id, events)).await
     }
 
-    async fn sight(&self, extension: &ExtensionId, seen: Vec<Listed>) -> Result<Vec<Sighting>, StoreError> {
-        self.around(self.inner.sight(extension, seen)).await
+    async fn sight(
+        &self,
+        extension: &ExtensionId,
+        asked: Vec<HostId>,
+        seen: Vec<Listed>,
+    ) -> Result<Vec<Sighting>, StoreError> {
+        self.around(self.inner.sight(extension, asked, seen)).await
     }
 
     async fn get(&self, sandbox_id: &SandboxId) -> Result<Option<Record>, StoreError> {

@@ -7,7 +7,9 @@ mod crash;
 mod crashing_store;
 mod extension;
 mod machine;
+mod machines;
 mod secrets;
+mod session;
 mod world;
 
 pub use clock::HandClock;
@@ -15,5 +17,6 @@ pub use crash::{CrashPoints, Ended};
 pub use crashing_store::CrashingStore;
 pub use extension::FakeExtension;
 pub use machine::{Machine, Process};
+pub use machines::{HeldLease, MachinePark};
 pub use secrets::HeldSecrets;
 pub use world::{Answers, Fault, FaultPlan, Seen, Verb, World};

@@ -1,12 +1,13 @@
 //! A machine on which processes share one state directory.
 
 use crate::alive::Alive;
+use crate::machines::FakeMachines;
 use crate::{CrashPoints, CrashingStore, Ended, FakeExtension, HandClock, HeldSecrets, World};
 use async_trait::async_trait;
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogExtension, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
 use sandboxer_broker::store::SqliteStore;
-use sandboxer_broker::{Broker, Extensions, NoMachines, Parts, Patience};
+use sandboxer_broker::{Broker, Extensions, Parts, Patience};
 use sandboxer_sdk::testing::FakeHost;
 use sandboxer_sdk::{Ids, SandboxExtension};
 use sandboxer_types::{Failure, SandboxCreateRequest, Tether};
@@ -149,7 +150,7 @@ impl Machine {
             ids: self.ids.clone(),
             process: id.clone(),
             liveness: self.alive.clone(),
-            machines: Arc::new(NoMachines),
+            machines: Arc::new(FakeMachines::new(self.world.clone(), points.clone())),
             secrets: Arc::new(self.secrets.clone()),
             runner: Arc::new(FakeHost::new()),
             patience: Patience { backoff: Duration::from_millis(1), ..Patience::default() },

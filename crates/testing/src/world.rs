@@ -1,5 +1,6 @@
 //! What exists outside the engine: a backend's inventory, and the faults it will have.
 
+use crate::machines::MachinePark;
 use sandboxer_broker::state::ProcessId;
 use sandboxer_sdk::{Call, Connection};
 use sandboxer_types::{ErrorKind, Failure, Handle, HostId, Reachability, Residue, SandboxId};
@@ -17,6 +18,14 @@ pub enum Verb {
     Teardown,
     /// `extend`.
     Extend,
+    /// A way into a sandbox through its machine.
+    Enter,
+    /// A lease on a machine.
+    PlaceLease,
+    /// Its end.
+    ReleaseLease,
+    /// A look at those that a machine holds.
+    Leases,
 }
 
 /// What goes wrong with one call.
@@ -51,6 +60,7 @@ pub struct World {
     unfinished: Mutex<Vec<Unfinished>>,
     answers: Mutex<Answers>,
     calls: Mutex<Vec<Seen>>,
+    machines: Mutex<MachinePark>,
 }
 
 /// What the extension answers in place of what it would.
@@ -79,6 +89,8 @@ pub struct Seen {
     pub attempt: u32,
     /// The handle it was given, where it was given one.
     pub handle: Option<Handle>,
+    /// Where ssh finds the host it is about.
+    pub ssh: Option<String>,
 }
 
 /// Something that is being made, for a process that may be dead by now.
@@ -128,6 +140,7 @@ impl World {
     /// From now on nothing fails.
     pub fn mend(&self) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).0.clear();
+        self.machines(|park| (park.is_down, park.is_agentless, park.is_closed) = (false, false, false));
     }
 
     /// Lets the extension answer otherwise from now on.
@@ -139,10 +152,26 @@ impl World {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The machines: to look at, and to change.
+    pub fn machines<T>(&self, act: impl FnOnce(&mut MachinePark) -> T) -> T {
+        act(&mut self.machines.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The sandboxes that a machine holds a lease for.
+    pub fn leases(&self) -> Vec<SandboxId> {
+        self.machines(|park| park.leases.keys().filter_map(|name| name.parse().ok()).collect())
+    }
+
     /// Notes a call.
     pub(crate) fn see(&self, verb: &'static str, call: &Call, handle: Option<&Handle>) {
         let secrets = call.secrets.keys().cloned().collect();
-        let seen = Seen { verb, secrets, attempt: call.attempt, handle: handle.cloned() };
+        let seen = Seen {
+            verb,
+            secrets,
+            attempt: call.attempt,
+            handle: handle.cloned(),
+            ssh: call.ssh.as_ref().map(ToString::to_string),
+        };
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
     }
 

@@ -18,6 +18,10 @@ word_enum!(
         Unreachable = "unreachable",
         /// There is no way to run commands in it.
         NoSession = "no_session",
+        /// Commands and files go by its machine's shell alone, since no agent can run there.
+        PlainSession = "plain_session",
+        /// Nobody on its machine ends it should we never come back.
+        NoLease = "no_lease",
         /// A limit its profile asks for is not in force.
         LimitsUnenforced = "limits_unenforced",
         /// Its lease has run out.

@@ -105,7 +105,7 @@ class Call:
     """One call. What it does not have is None, or empty; nothing of it can be set."""
 
     __slots__ = (
-        "id", "extension", "owner", "attempt", "host", "sandbox_id", "labels", "config", "secrets", "intent",
+        "id", "extension", "owner", "attempt", "host", "ssh", "sandbox_id", "labels", "config", "secrets", "intent",
         "deadline", "draft", "reason", "tether", "page", "_expires_at", "_ttl_ms", "_cancellation", "_sink", "_hosted",
     )  # fmt: skip
 
@@ -114,6 +114,8 @@ class Call:
     owner: str
     attempt: int
     host: str | None
+    #: Where ssh finds the host; None for this machine, which needs no ssh.
+    ssh: str | None
     sandbox_id: str | None
     labels: dict[str, str]
     config: dict[str, Any]

@@ -6,9 +6,9 @@ use crate::engine::Broker;
 use crate::ownership::is_unburied;
 use crate::sagas::supervised;
 use crate::state::Record;
-use crate::store::RecordFilter;
+use crate::store::{NewEvent, RecordFilter};
 use sandboxer_sdk::ObservedState;
-use sandboxer_types::{ErrorKind, Failure, State, Verb};
+use sandboxer_types::{ErrorKind, EventKind, Failure, State, Verb};
 use serde::Serialize;
 
 /// What came of one decision.
@@ -44,13 +44,15 @@ impl Broker {
     /// Looks at every open record, asks its backend, and removes what should not live.
     pub(crate) async fn reconcile_all(&self, dry_run: bool, context: &Context) -> Result<ReconcileReport, Failure> {
         let mut report = ReconcileReport { dry_run, outcomes: Vec::new() };
-        for record in self.parts.store.list(&RecordFilter::default()).await? {
+        let records = self.parts.store.list(&RecordFilter::default()).await?;
+        let lost = self.lost_leases(&records).await;
+        for record in records {
             if context.cancel.is_cancelled() {
                 return Err(Failure::new(ErrorKind::Cancelled, "stopped before every record was looked at"));
             }
             let observed = self.observe(&record).await;
-            let decision = plan(&self.facts(&record, observed));
-            report.outcomes.push(self.carry_out(decision, record, dry_run, context).await);
+            let facts = Facts { lease_is_lost: lost.contains(&record.sandbox_id), ..self.facts(&record, observed) };
+            report.outcomes.push(self.carry_out(plan(&facts), record, dry_run, context).await);
         }
         if !dry_run && let Err(failure) = self.parts.liveness.sweep().await {
             // What belongs to a record was said of that already.
@@ -81,6 +83,7 @@ impl Broker {
             expired: record.lease.has_expired(parts.clock.as_ref()),
             observed,
             extension_is_missing: parts.catalog.extension(&record.extension).is_err(),
+            lease_is_lost: false,
         }
     }
 
@@ -114,7 +117,8 @@ impl Broker {
     async fn carry_out(&self, decision: Decision, record: Record, dry_run: bool, context: &Context) -> Outcome {
         let reason = match decision.action {
             Action::TearDown(reason) if !dry_run => reason,
-            Action::TearDown(_) | Action::Leave => {
+            Action::PlaceLease if !dry_run => return self.place_again(decision, record).await,
+            Action::TearDown(_) | Action::PlaceLease | Action::Leave => {
                 return Outcome { decision, state: record.state(), errors: Vec::new() };
             }
         };
@@ -131,6 +135,20 @@ impl Broker {
                 Outcome { decision, state: record.state(), errors: Vec::new() }
             }
             Err(failure) => Outcome { decision, state: record.state(), errors: vec![failure.message] },
+        }
+    }
+    /// What no longer stands on the machine is there again, or the next reconciliation tries anew.
+    async fn place_again(&self, decision: Decision, record: Record) -> Outcome {
+        let (sandbox_id, state) = (record.sandbox_id.clone(), record.state());
+        let event = NewEvent::new(EventKind::Extended, "its lease is placed on its machine again");
+        match self.renew(record, event).await {
+            Ok(_) => Outcome { decision, state, errors: Vec::new() },
+            Err(failure) => {
+                // Nothing exists that should not: that nobody there ends it without us is said, and no more.
+                tracing::warn!(%failure, sandbox = %sandbox_id, "its lease cannot be placed on its machine again");
+                let why = "its lease cannot be placed on its machine again";
+                Outcome { decision: Decision { action: Action::Leave, why, ..decision }, state, errors: Vec::new() }
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Bringing what lives and what the store says back together.
 
 mod apply;
+mod leases;
 mod orphans;
 mod plan;
 

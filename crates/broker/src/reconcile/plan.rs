@@ -21,6 +21,8 @@ pub struct Facts {
     pub observed: Option<ObservedState>,
     /// Its extension cannot be called.
     pub extension_is_missing: bool,
+    /// The machine that it is reached through answered, and does not hold its lease, or holds one that ends too soon.
+    pub lease_is_lost: bool,
 }
 
 /// What to do about one record.
@@ -29,6 +31,8 @@ pub struct Facts {
 pub enum Action {
     /// Nothing.
     Leave,
+    /// Place its lease on its machine again.
+    PlaceLease,
     /// Remove it, for this reason.
     TearDown(TeardownReason),
 }
@@ -69,7 +73,7 @@ fn decide(facts: &Facts) -> (Action, &'static str) {
 }
 
 fn decide_about_living(facts: &Facts) -> (Action, &'static str) {
-    use Action::{Leave, TearDown};
+    use Action::{Leave, PlaceLease, TearDown};
     if facts.expired {
         return (TearDown(TeardownReason::Expired), "its lease has run out");
     }
@@ -81,6 +85,7 @@ fn decide_about_living(facts: &Facts) -> (Action, &'static str) {
         Some(ObservedState::Stopped | ObservedState::Error) if facts.state != State::Paused => {
             (TearDown(TeardownReason::Requested), "its backend says that it no longer runs")
         }
+        _ if facts.lease_is_lost => (PlaceLease, "its machine does not hold its lease any more"),
         Some(ObservedState::Running | ObservedState::Paused | ObservedState::Busy)
         | Some(ObservedState::Stopped | ObservedState::Error) => (Leave, "it lives"),
         None if facts.extension_is_missing => (Leave, "its extension cannot be called, so nobody was asked"),
@@ -102,6 +107,7 @@ mod tests {
             expired: false,
             observed: None,
             extension_is_missing: false,
+            lease_is_lost: false,
         }
     }
 
@@ -129,6 +135,10 @@ mod tests {
         assert_eq!(ready(None), Action::Leave);
         assert_eq!(ready(Some(ObservedState::Running)), Action::Leave);
         assert_eq!(ready(Some(ObservedState::Absent)), Action::TearDown(TeardownReason::Requested));
+        let unleased = |observed| plan(&Facts { observed, lease_is_lost: true, ..facts(State::Ready) }).action;
+        assert_eq!(unleased(None), Action::PlaceLease);
+        assert_eq!(unleased(Some(ObservedState::Running)), Action::PlaceLease);
+        assert_eq!(unleased(Some(ObservedState::Absent)), Action::TearDown(TeardownReason::Requested));
         let untethered = plan(&Facts { tether_alive: Some(false), ..facts(State::Ready) });
         assert_eq!(untethered.action, Action::TearDown(TeardownReason::Abandoned));
     }

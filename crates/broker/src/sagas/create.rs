@@ -26,7 +26,9 @@ impl Broker {
         wait: bool,
         context: &Context,
     ) -> Result<SandboxStatus, Failure> {
-        let mut record = self.intend(&request)?;
+        let spot = self.spot(request.host.as_ref()).await?;
+        let slots = spot.slots;
+        let mut record = self.intend(&request, spot)?;
         if let Some(repeated) = self.repeated(&record, wait, context).await? {
             return Ok(repeated);
         }
@@ -41,7 +43,7 @@ impl Broker {
         }
         let mut events = vec![NewEvent::new(EventKind::Planned, format!("asked for by {}", record.consumer))];
         events.extend(take_step(&mut record, Step::Provision, self.parts.clock.as_ref())?);
-        match self.parts.store.insert(&record, events).await {
+        match self.parts.store.insert(&record, slots, events).await {
             Ok(()) => {}
             // Another request under the same key was faster.
             Err(StoreError::Taken(Taken::IdempotencyKey(_))) => {
@@ -69,7 +71,7 @@ impl Broker {
     /// Asks the extension to check what a schema cannot say.
     async fn validate(&self, record: &mut Record, placement: &Placement, context: &Context) -> Result<(), Failure> {
         let Some(verb) = placement.extension.validate() else { return Ok(()) };
-        let mut call = self.query(&record.sandbox_id, placement, "validate")?;
+        let mut call = self.query(&record.sandbox_id, self.ssh_of(record), placement, "validate")?;
         call.cancel = context.cancel.clone();
         let request = self.provision_request(record, None);
         let work = verb.validate(&call, &request);
@@ -251,13 +253,8 @@ impl Broker {
         loop {
             let work = placement.extension.wait_ready(&call, handle);
             let reached = supervised(&call, &self.parts.patience, work).await;
-            let failure = match reached.and_then(|reachability| sound(reachability, &record.host)) {
-                Ok(reachability) => {
-                    let reached = Change::step(Step::Reached(reachability));
-                    let change =
-                        if needs_attaching(&record) { reached } else { reached.and(Step::Attached).and_release() };
-                    return journal.commit(change).await.map(drop);
-                }
+            let failure = match reached.and_then(|reachability| self.reached(&record, reachability)) {
+                Ok(change) => return journal.commit(change).await.map(drop),
                 Err(failure) => failure,
             };
             if !try_again(&failure, call.attempt, &self.parts.patience, context) {
@@ -266,6 +263,18 @@ impl Broker {
             back_off(&failure, &call, &self.parts.patience).await.map_err(it_exists)?;
             call.attempt += 1;
         }
+    }
+
+    /// What is written down of a sandbox that is reachable, together with what is to be done next.
+    fn reached(&self, record: &Record, reachability: Reachability) -> Result<Change, Failure> {
+        let reachability = sound(reachability, &record.host)?;
+        let attachment = self.attachment(record, &reachability)?;
+        let change = Change::step(Step::Reached(reachability));
+        Ok(match attachment {
+            Some(attachment) => change.and(Step::Attach(attachment)),
+            None if record.profile.setup.is_empty() => change.and(Step::Attached(None)).and_release(),
+            None => change,
+        })
     }
 
     /// Removes what a failed create may have made, and says in the failure whether that worked.
@@ -325,11 +334,6 @@ fn is_being_made(record: &Record) -> bool {
         | Lifecycle::Gone { .. }
         | Lifecycle::Forgotten { .. } => false,
     }
-}
-
-/// Whether anything is left to do between reachable and ready.
-fn needs_attaching(record: &Record) -> bool {
-    !record.profile.setup.is_empty()
 }
 
 /// What may exist of a sandbox that is being made, before anything more is sent.

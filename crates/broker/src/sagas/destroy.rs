@@ -81,8 +81,7 @@ impl Broker {
             Err(failure) => Err(failure),
         };
         let report = report.unwrap_or_else(|failure| failed(&failure));
-        let step = if report.complete { Step::CleanedUp(report) } else { Step::CleanupIncomplete(report) };
-        journal.commit(Change::step(step).and_release()).await
+        journal.commit(self.conclude(&record, report).await.and_release()).await
     }
 
     async fn ask_for_teardown(
@@ -119,7 +118,7 @@ fn teardown_request(record: &Record) -> Teardown {
 }
 
 /// The report of a teardown that failed as a whole.
-fn failed(failure: &Failure) -> CleanupReport {
+pub(super) fn failed(failure: &Failure) -> CleanupReport {
     let mut error = failure.message.clone();
     for cause in &failure.causes {
         error.push_str(": ");

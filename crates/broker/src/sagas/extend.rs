@@ -1,15 +1,18 @@
 //! Moving a lease.
 
+use super::attach::{late, reach_failure};
 use super::call::supervised;
 use super::request::lease_span;
 use crate::engine::Broker;
-use crate::state::{Lease, Lifecycle};
-use crate::store::NewEvent;
-use sandboxer_types::{ErrorKind, EventKind, Failure, Feature, Residue, SandboxId, SandboxStatus, TimeSpan, Verb};
+use crate::state::{Lease, Lifecycle, Record};
+use crate::store::{NewEvent, StoreError};
+use sandboxer_types::{
+    ErrorKind, EventKind, Failure, Feature, Residue, SandboxId, SandboxStatus, State, TimeSpan, Verb,
+};
 
 impl Broker {
-    /// Lets a sandbox live `span` from now. The backend's own time-out is moved first: a crash in between leaves the
-    /// shorter lease in the store, which errs on the side of removing.
+    /// Lets a sandbox live `span` from now. The backend's own time-out is moved first, then that of the machine it is reached
+    /// through: a crash in between leaves the shorter lease in the store, which errs on the side of removing.
     pub(crate) async fn extend_lease(&self, sandbox_id: &SandboxId, span: TimeSpan) -> Result<SandboxStatus, Failure> {
         let mut record = self.record(sandbox_id).await?;
         let (Lifecycle::Ready { handle, .. } | Lifecycle::Paused { handle, .. }) = &record.lifecycle else {
@@ -46,10 +49,33 @@ impl Broker {
         }
         record.lease = lease;
         let event = NewEvent::new(EventKind::Extended, format!("expires at {}", record.lease.expires_at));
+        Ok(self.describe(&self.renew(record, event).await?))
+    }
+
+    /// Has the machine that a sandbox is reached through hold its lease for as long as `record` says, where it holds one, and
+    /// writes the record down with that event.
+    pub(crate) async fn renew(&self, mut record: Record, event: NewEvent) -> Result<Record, Failure> {
+        let held = record.lifecycle.attached().filter(|attached| attached.is_held());
+        let held = held.map(|attached| attached.attachment.clone());
+        if let Some(attachment) = &held {
+            let limit = self.parts.patience.query;
+            match tokio::time::timeout(limit, self.hold(&record, attachment)).await {
+                Ok(held) => held.map_err(|error| reach_failure(&error))?,
+                Err(_) => return Err(late(&format!("{} gave no answer", attachment.route()), limit)),
+            }
+        }
         let expected_epoch = record.epoch;
         record.epoch += 1;
-        self.parts.store.write(expected_epoch, &record, vec![event]).await?;
-        Ok(self.describe(&record))
+        let written = self.parts.store.write(expected_epoch, &record, vec![event]).await;
+        if let (Err(StoreError::LostOwnership(id)), Some(attachment)) = (&written, &held) {
+            // Whoever was faster may have removed it, and the lease before it was placed again.
+            let now = self.record(id).await?;
+            if !matches!(now.state(), State::Ready | State::Paused) {
+                self.release(id, attachment).await?;
+            }
+        }
+        written?;
+        Ok(record)
     }
 
     /// A backend that ends sandboxes by itself and cannot be told to wait would end it at the old time all the same.

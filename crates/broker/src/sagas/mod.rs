@@ -5,8 +5,10 @@ mod attach;
 mod call;
 mod create;
 mod destroy;
+mod detach;
 mod extend;
 mod request;
 
+pub(crate) use attach::late;
 pub use attach::reach_failure;
 pub(crate) use call::supervised;

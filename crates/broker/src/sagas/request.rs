@@ -1,18 +1,18 @@
 //! From a request to the record of an intent: everything that can be refused is refused here, before anything exists.
 
 use crate::engine::Broker;
+use crate::hosts::Spot;
 use crate::state::Idempotency;
 use crate::state::{Durability, Lease, Lifecycle, Operation, OperationKind, Record};
 use sandboxer_types::{
-    ErrorKind, ExtensionId, Failure, HostId, Profile, Residue, SandboxCreateRequest, SandboxId, TimeSpan,
-    check_label_key,
+    ErrorKind, ExtensionId, Failure, Profile, Residue, SandboxCreateRequest, SandboxId, TimeSpan, check_label_key,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
 
 impl Broker {
-    /// The record that `request` asks for, owned by this process and not yet written down.
-    pub(crate) fn intend(&self, request: &SandboxCreateRequest) -> Result<Record, Failure> {
+    /// The record that `request` asks for, on that host, owned by this process and not yet written down.
+    pub(crate) fn intend(&self, request: &SandboxCreateRequest, spot: Spot) -> Result<Record, Failure> {
         let entry = self.parts.catalog.profile(&request.profile).map_err(Failure::from)?;
         let mut profile = entry.profile.clone();
         expand_home(&mut profile, self.parts.home.as_deref())?;
@@ -21,7 +21,6 @@ impl Broker {
         let inputs = crate::catalog::validate_inputs(declared, entry, &request.inputs)?;
         refuse_what_is_not_built(&profile)?;
         let span = lease_span(&profile, request.ttl)?;
-        let host = placed_on(request.host.as_ref())?;
         let labels = merged_labels(&profile, &request.labels)?;
         Ok(Record {
             sandbox_id: request.sandbox_id.clone().unwrap_or_else(|| SandboxId::from_ulid(self.parts.ids.fresh())),
@@ -29,7 +28,8 @@ impl Broker {
             isolation: declared.manifest.capabilities.isolation_levels.first().cloned(),
             profile,
             extension,
-            host,
+            host: spot.host,
+            ssh: spot.ssh,
             consumer: request.consumer.clone(),
             inputs,
             labels,
@@ -103,17 +103,6 @@ pub(super) fn lease_span(profile: &Profile, asked: Option<TimeSpan>) -> Result<T
             .with_field("ttl", "more than 0s"));
     }
     Ok(span)
-}
-
-fn placed_on(asked: Option<&HostId>) -> Result<HostId, Failure> {
-    let localhost = HostId::localhost();
-    match asked {
-        None => Ok(localhost),
-        Some(host) if *host == localhost => Ok(localhost),
-        Some(host) => Err(Failure::new(ErrorKind::NotFound, format!("no host `{host}`"))
-            .with_residue(Residue::None)
-            .with_hint("only `localhost`, this machine, is known")),
-    }
 }
 
 fn merged_labels(profile: &Profile, asked: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {

@@ -4,6 +4,16 @@ use jiff::Timestamp;
 use sandboxer_sdk::{BootTime, Clock};
 use sandboxer_types::TimeSpan;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How much longer than the store's a machine's lease lasts: a tenth, within these. Whoever has the record comes first, and
+/// has some time for it.
+const GRACE: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(300);
+
+/// For how long a machine is to hold the lease of a sandbox that has so long to live.
+pub fn machine_span(remaining: Duration) -> Duration {
+    remaining.saturating_add((remaining / 10).clamp(*GRACE.start(), *GRACE.end()))
+}
 
 /// When a sandbox must be gone: by the time of day, for people, and by the time since boot, for decisions, so that
 /// neither a corrected clock nor a suspended machine moves it. After a reboot the time of day decides.

@@ -1,5 +1,6 @@
 //! The states of a sandbox with exactly the data each has.
 
+use super::{Attached, Attachment};
 use sandboxer_sdk::TeardownReason;
 use sandboxer_types::{CleanupReport, Failure, Handle, Object, Reachability, State};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub enum Lifecycle {
         handle: Handle,
         /// What `wait_ready` returned.
         reachability: Reachability,
+        /// What is done, or was, on the machine it is reached through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attachment: Option<Attachment>,
     },
     /// Usable.
     Ready {
@@ -34,6 +38,9 @@ pub enum Lifecycle {
         handle: Handle,
         /// What `wait_ready` returned.
         reachability: Reachability,
+        /// What of ours is on the machine it is reached through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attached: Option<Attached>,
     },
     /// Stopped, with its state kept.
     Paused {
@@ -41,6 +48,9 @@ pub enum Lifecycle {
         handle: Handle,
         /// What `wait_ready` returned.
         reachability: Reachability,
+        /// What of ours is on the machine it is reached through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attached: Option<Attached>,
     },
     /// Something went wrong after something may have been made.
     Failed {
@@ -49,6 +59,9 @@ pub enum Lifecycle {
         handle: Option<Handle>,
         /// What went wrong.
         failure: Failure,
+        /// What is still to be undone on the machine it was reached through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attachment: Option<Attachment>,
     },
     /// Being removed. Owed until a report is complete.
     TearingDown {
@@ -57,6 +70,9 @@ pub enum Lifecycle {
         handle: Option<Handle>,
         /// Why.
         reason: TeardownReason,
+        /// What is still to be undone on the machine it was reached through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attachment: Option<Attachment>,
         /// What went wrong before, if anything did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
@@ -112,6 +128,21 @@ impl Lifecycle {
             | Self::Paused { handle, .. } => Some(handle),
             Self::Failed { handle, .. } | Self::TearingDown { handle, .. } => handle.as_ref(),
             Self::Planned | Self::Provisioning { .. } | Self::Gone { .. } | Self::Forgotten { .. } => None,
+        }
+    }
+
+    /// What of ours is on the machine it is reached through, where that turned out.
+    pub const fn attached(&self) -> Option<&Attached> {
+        match self {
+            Self::Ready { attached, .. } | Self::Paused { attached, .. } => attached.as_ref(),
+            Self::Planned
+            | Self::Provisioning { .. }
+            | Self::Waiting { .. }
+            | Self::Attaching { .. }
+            | Self::Failed { .. }
+            | Self::TearingDown { .. }
+            | Self::Gone { .. }
+            | Self::Forgotten { .. } => None,
         }
     }
 

@@ -4,7 +4,8 @@ use super::{IllegalStep, Lease, Lifecycle, Step, apply};
 use jiff::Timestamp;
 use sandboxer_sdk::Intent;
 use sandboxer_types::{
-    ConsumerName, ExtensionId, Handle, HostId, IsolationLevel, Object, Profile, SandboxId, SandboxName, State, Tether,
+    ConsumerName, ExtensionId, Handle, HostId, IsolationLevel, Object, Profile, SandboxId, SandboxName, SshDestination,
+    State, Tether,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -68,6 +69,9 @@ pub struct Record {
     pub isolation: Option<IsolationLevel>,
     /// Where it was placed.
     pub host: HostId,
+    /// Where ssh found that host then; absent for this machine. The catalog may know better by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshDestination>,
     /// Who it is for.
     pub consumer: ConsumerName,
     /// Validated inputs, with defaults.

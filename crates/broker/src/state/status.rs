@@ -1,6 +1,6 @@
 //! What a record looks like to people: its state and the conditions beside it.
 
-use super::Record;
+use super::{Attached, Record, SessionKind};
 use sandboxer_sdk::Clock;
 use sandboxer_types::{Condition, ConditionKind, SandboxStatus, State};
 
@@ -73,7 +73,8 @@ fn conditions(record: &Record, observation: &Observation, clock: &dyn Clock) -> 
         add(ConditionKind::Expired, format!("its lease ran out at {}", record.lease.expires_at));
     }
     if let Some(reachability) = record.lifecycle.reachability() {
-        if reachability.agent.is_none() && reachability.ssh.is_none() && !observation.offers_connect {
+        let is_entered = reachability.ssh.is_some() || reachability.enter.is_some();
+        if reachability.agent.is_none() && !is_entered && !observation.offers_connect {
             let detail = match observation.missing {
                 Some(_) => "its extension, which cannot be called, may know a way to run commands in it".to_owned(),
                 None => "its extension gives no way to run commands in it".to_owned(),
@@ -82,6 +83,18 @@ fn conditions(record: &Record, observation: &Observation, clock: &dyn Clock) -> 
         }
         if !reachability.limits_unenforced.is_empty() {
             add(ConditionKind::LimitsUnenforced, reachability.limits_unenforced.join("; "));
+        }
+    }
+    if let Some(Attached { attachment, standing }) = record.lifecycle.attached() {
+        let route = attachment.route();
+        if standing.session == SessionKind::Plain {
+            let detail = format!(
+                "commands and files go by the shell of {route} alone: no terminal, and none outlives its connection"
+            );
+            add(ConditionKind::PlainSession, detail);
+        }
+        if let Some(why) = &standing.unheld {
+            add(ConditionKind::NoLease, format!("nobody on {route} ends it without us: {why}"));
         }
     }
     found

@@ -1,6 +1,6 @@
 //! Every way a sandbox may change, in one table.
 
-use super::Lifecycle;
+use super::{Attached, Attachment, Lifecycle, Standing};
 use sandboxer_sdk::TeardownReason;
 use sandboxer_types::{CleanupReport, Failure, Handle, Object, Reachability, State};
 
@@ -15,8 +15,10 @@ pub enum Step {
     Provisioned(Handle),
     /// `wait_ready` returned.
     Reached(Reachability),
-    /// The agent is there and set-up is done.
-    Attached,
+    /// A lease is about to be placed on the machine it is reached through, and an agent to be put there.
+    Attach(Attachment),
+    /// It has a way in and set-up is done; with how an attachment turned out, where one was announced.
+    Attached(Option<Standing>),
     /// It was stopped.
     Paused,
     /// It goes on.
@@ -27,6 +29,8 @@ pub enum Step {
     Failed(Failure),
     /// It is about to be removed.
     TearDown(TeardownReason),
+    /// The lease is released, after the teardown has verified that nothing else is left.
+    Detached,
     /// A teardown ended without having removed everything.
     CleanupIncomplete(CleanupReport),
     /// A teardown verified that nothing is left.
@@ -43,7 +47,9 @@ impl Step {
             Self::Checkpoint(_) => "checkpoint",
             Self::Provisioned(_) => "provisioned",
             Self::Reached(_) => "reached",
-            Self::Attached => "attached",
+            Self::Attach(_) => "attach",
+            Self::Attached(_) => "attached",
+            Self::Detached => "detached",
             Self::Paused => "paused",
             Self::Resumed(_) => "resumed",
             Self::FailedWithNothing(_) => "failed with nothing made",
@@ -76,39 +82,64 @@ pub fn apply(lifecycle: Lifecycle, step: Step) -> Result<Lifecycle, IllegalStep>
         (L::Planned, S::Provision) => L::Provisioning { draft: None },
         (L::Provisioning { .. }, S::Checkpoint(draft)) => L::Provisioning { draft: Some(draft) },
         (L::Provisioning { .. }, S::Provisioned(handle)) => L::Waiting { handle },
-        (L::Waiting { handle }, S::Reached(reachability)) => L::Attaching { handle, reachability },
-        (L::Attaching { handle, reachability }, S::Attached) => L::Ready { handle, reachability },
-        (L::Ready { handle, reachability }, S::Paused) => L::Paused { handle, reachability },
-        (L::Paused { handle, .. }, S::Resumed(reachability)) => L::Ready { handle, reachability },
+        (L::Waiting { handle }, S::Reached(reachability)) => L::Attaching { handle, reachability, attachment: None },
+        (L::Attaching { handle, reachability, attachment: None }, S::Attach(attachment)) => {
+            L::Attaching { handle, reachability, attachment: Some(attachment) }
+        }
+        (L::Attaching { handle, reachability, attachment: None }, S::Attached(None)) => {
+            L::Ready { handle, reachability, attached: None }
+        }
+        (L::Attaching { handle, reachability, attachment: Some(attachment) }, S::Attached(Some(standing))) => {
+            L::Ready { handle, reachability, attached: Some(Attached { attachment, standing }) }
+        }
+        (L::Ready { handle, reachability, attached }, S::Paused) => L::Paused { handle, reachability, attached },
+        (L::Paused { handle, attached, .. }, S::Resumed(reachability)) => L::Ready { handle, reachability, attached },
 
         (L::Planned | L::Provisioning { .. }, S::FailedWithNothing(failure)) => {
             L::Gone { failure: Some(failure), report: None }
         }
-        (L::Provisioning { .. }, S::Failed(failure)) => L::Failed { handle: failure.handle.clone(), failure },
-        (
-            L::Waiting { handle } | L::Attaching { handle, .. } | L::Ready { handle, .. } | L::Paused { handle, .. },
-            S::Failed(failure),
-        ) => L::Failed { handle: Some(handle), failure },
+        (L::Provisioning { .. }, S::Failed(failure)) => {
+            L::Failed { handle: failure.handle.clone(), failure, attachment: None }
+        }
+        (L::Waiting { handle }, S::Failed(failure)) => L::Failed { handle: Some(handle), failure, attachment: None },
+        (L::Attaching { handle, attachment, .. }, S::Failed(failure)) => {
+            L::Failed { handle: Some(handle), failure, attachment }
+        }
+        (L::Ready { handle, attached, .. } | L::Paused { handle, attached, .. }, S::Failed(failure)) => {
+            L::Failed { handle: Some(handle), failure, attachment: attached.and_then(Attached::owed) }
+        }
 
         // Nothing was sent, so nothing is owed.
         (L::Planned, S::TearDown(_)) => L::Gone { failure: None, report: None },
         (L::Provisioning { .. }, S::TearDown(reason)) => {
-            L::TearingDown { handle: None, reason, failure: None, report: None }
+            L::TearingDown { handle: None, reason, attachment: None, failure: None, report: None }
         }
-        (
-            L::Waiting { handle } | L::Attaching { handle, .. } | L::Ready { handle, .. } | L::Paused { handle, .. },
-            S::TearDown(reason),
-        ) => L::TearingDown { handle: Some(handle), reason, failure: None, report: None },
-        (L::Failed { handle, failure }, S::TearDown(reason)) => {
-            L::TearingDown { handle, reason, failure: Some(failure), report: None }
+        (L::Waiting { handle }, S::TearDown(reason)) => {
+            L::TearingDown { handle: Some(handle), reason, attachment: None, failure: None, report: None }
+        }
+        (L::Attaching { handle, attachment, .. }, S::TearDown(reason)) => {
+            L::TearingDown { handle: Some(handle), reason, attachment, failure: None, report: None }
+        }
+        (L::Ready { handle, attached, .. } | L::Paused { handle, attached, .. }, S::TearDown(reason)) => {
+            let attachment = attached.and_then(Attached::owed);
+            L::TearingDown { handle: Some(handle), reason, attachment, failure: None, report: None }
+        }
+        (L::Failed { handle, failure, attachment }, S::TearDown(reason)) => {
+            L::TearingDown { handle, reason, attachment, failure: Some(failure), report: None }
         }
         // Tried again: the first reason stands, and so does what the last attempt said.
         (owed @ L::TearingDown { .. }, S::TearDown(_)) => owed,
 
-        (L::TearingDown { handle, reason, failure, .. }, S::CleanupIncomplete(report)) => {
-            L::TearingDown { handle, reason, failure, report: Some(report) }
+        (L::TearingDown { handle, reason, attachment, failure, .. }, S::CleanupIncomplete(report)) => {
+            L::TearingDown { handle, reason, attachment, failure, report: Some(report) }
         }
-        (L::TearingDown { failure, .. }, S::CleanedUp(report)) => L::Gone { failure, report: Some(report) },
+        (L::TearingDown { handle, reason, attachment: Some(_), failure, report }, S::Detached) => {
+            L::TearingDown { handle, reason, attachment: None, failure, report }
+        }
+        // As long as a detach is owed, nothing is over.
+        (L::TearingDown { attachment: None, failure, .. }, S::CleanedUp(report)) => {
+            L::Gone { failure, report: Some(report) }
+        }
         (L::Failed { failure, .. }, S::Forget(note)) => L::Forgotten { failure: Some(failure), report: None, note },
         (L::TearingDown { failure, report, .. }, S::Forget(note)) => L::Forgotten { failure, report, note },
 
@@ -127,7 +158,9 @@ pub fn apply(lifecycle: Lifecycle, step: Step) -> Result<Lifecycle, IllegalStep>
             | S::Checkpoint(_)
             | S::Provisioned(_)
             | S::Reached(_)
-            | S::Attached
+            | S::Attach(_)
+            | S::Attached(_)
+            | S::Detached
             | S::Paused
             | S::Resumed(_)
             | S::FailedWithNothing(_)
@@ -141,82 +174,4 @@ pub fn apply(lifecycle: Lifecycle, step: Step) -> Result<Lifecycle, IllegalStep>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use sandboxer_types::{ErrorKind, HostId};
-
-    fn handle() -> Handle {
-        Handle::minimal(&"a".parse().expect("valid"), &HostId::localhost())
-    }
-
-    fn steps() -> Vec<Step> {
-        let failure = Failure::new(ErrorKind::Internal, "x");
-        vec![
-            Step::Provision,
-            Step::Checkpoint(Object::new()),
-            Step::Provisioned(handle()),
-            Step::Reached(Reachability::default()),
-            Step::Attached,
-            Step::Paused,
-            Step::Resumed(Reachability::default()),
-            Step::FailedWithNothing(failure.clone()),
-            Step::Failed(failure),
-            Step::TearDown(TeardownReason::Requested),
-            Step::CleanupIncomplete(CleanupReport::default()),
-            Step::CleanedUp(CleanupReport { complete: true, ..CleanupReport::default() }),
-            Step::Forget("by hand".to_owned()),
-        ]
-    }
-
-    proptest! {
-        /// Once something may exist, the only ways to a closed record are a verified cleanup and a person's word.
-        #[test]
-        fn nothing_that_may_exist_is_ever_dropped(choices in proptest::collection::vec(0usize..13, 1..40)) {
-            let steps = steps();
-            let mut lifecycle = Lifecycle::Planned;
-            let mut sent = false;
-            for choice in choices {
-                let step = steps[choice].clone();
-                let Ok(next) = apply(lifecycle.clone(), step.clone()) else { continue };
-                sent |= matches!(step, Step::Provision);
-                if next.state() == State::Gone && sent {
-                    prop_assert!(matches!(step, Step::CleanedUp(_) | Step::FailedWithNothing(_)));
-                }
-                if next.state() == State::Forgotten {
-                    prop_assert!(matches!(step, Step::Forget(_)));
-                }
-                prop_assert!(!lifecycle.state().is_closed(), "a closed record changed");
-                lifecycle = next;
-            }
-        }
-    }
-
-    #[test]
-    fn the_whole_table_is_this() {
-        let mut table = String::new();
-        let failure = Failure::new(ErrorKind::Internal, "x");
-        let reachability = Reachability::default();
-        let every = [
-            Lifecycle::Planned,
-            Lifecycle::Provisioning { draft: None },
-            Lifecycle::Waiting { handle: handle() },
-            Lifecycle::Attaching { handle: handle(), reachability: reachability.clone() },
-            Lifecycle::Ready { handle: handle(), reachability: reachability.clone() },
-            Lifecycle::Paused { handle: handle(), reachability },
-            Lifecycle::Failed { handle: None, failure: failure.clone() },
-            Lifecycle::TearingDown { handle: None, reason: TeardownReason::Expired, failure: None, report: None },
-            Lifecycle::Gone { failure: Some(failure), report: None },
-            Lifecycle::Forgotten { failure: None, report: None, note: String::new() },
-        ];
-        for lifecycle in every {
-            for step in steps() {
-                let (from, name) = (lifecycle.state(), step.name());
-                if let Ok(next) = apply(lifecycle.clone(), step) {
-                    table.push_str(&format!("{from} --{name}--> {}\n", next.state()));
-                }
-            }
-        }
-        insta::assert_snapshot!(table);
-    }
-}
+mod tests;

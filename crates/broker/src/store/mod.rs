@@ -11,7 +11,9 @@ use crate::state::Record;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sandboxer_sdk::Listed;
-use sandboxer_types::{ErrorKind, Event, EventKind, ExtensionId, Failure, Object, OwnerId, Residue, SandboxId, State};
+use sandboxer_types::{
+    ErrorKind, Event, EventKind, ExtensionId, Failure, HostId, Object, OwnerId, Residue, SandboxId, State,
+};
 
 /// The store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,14 @@ pub enum StoreError {
     /// A sandbox with this id, name or idempotency key is already there.
     #[error("{0}")]
     Taken(Taken),
+    /// As many sandboxes are on the host as it has slots.
+    #[error("the host `{host}` has room for {slots} sandboxes at once, and has as many")]
+    Full {
+        /// Which host.
+        host: HostId,
+        /// How many it has room for.
+        slots: u32,
+    },
     /// Another process took the sandbox over since it was read.
     #[error("another process took over `{0}`")]
     LostOwnership(SandboxId),
@@ -104,6 +114,10 @@ impl From<StoreError> for Failure {
             }
             StoreError::DiskFull(_) => (ErrorKind::Exhausted, Some("free some space and try again; nothing was lost")),
             StoreError::Locked(_) => (ErrorKind::Busy, Some("try again in a moment")),
+            StoreError::Full { .. } => (
+                ErrorKind::Exhausted,
+                Some("remove one of them, choose another host, or raise its `slots` in `hosts.yaml`"),
+            ),
             StoreError::Taken(_) => (ErrorKind::Conflict, None),
             StoreError::LostOwnership(_) => (ErrorKind::Conflict, Some("`sandboxer show` tells where it stands now")),
             StoreError::Directory { .. } => {
@@ -179,8 +193,8 @@ pub trait Store: Send + Sync {
     /// Which state directory this is.
     fn owner(&self) -> &OwnerId;
 
-    /// Writes down a new record with its first events.
-    async fn insert(&self, record: &Record, events: Vec<NewEvent>) -> Result<(), StoreError>;
+    /// Writes down a new record with its first events, unless its host then had more open ones than `slots`.
+    async fn insert(&self, record: &Record, slots: Option<u32>, events: Vec<NewEvent>) -> Result<(), StoreError>;
 
     /// Replaces a record, if its epoch still is `expected_epoch`, and appends events.
     async fn write(&self, expected_epoch: i64, record: &Record, events: Vec<NewEvent>) -> Result<(), StoreError>;
@@ -188,8 +202,14 @@ pub trait Store: Send + Sync {
     /// Appends events of a sandbox.
     async fn log(&self, sandbox_id: &SandboxId, events: Vec<NewEvent>) -> Result<(), StoreError>;
 
-    /// Writes down what a listing of orphans saw, and returns all that is still seen.
-    async fn sight(&self, extension: &ExtensionId, seen: Vec<Listed>) -> Result<Vec<Sighting>, StoreError>;
+    /// Writes down what a listing of orphans saw on the hosts that answered, and returns all of that. What was seen elsewhere
+    /// before stays as it was.
+    async fn sight(
+        &self,
+        extension: &ExtensionId,
+        asked: Vec<HostId>,
+        seen: Vec<Listed>,
+    ) -> Result<Vec<Sighting>, StoreError>;
 
     /// One record.
     async fn get(&self, sandbox_id: &SandboxId) -> Result<Option<Record>, StoreError>;

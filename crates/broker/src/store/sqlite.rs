@@ -2,7 +2,7 @@
 
 use super::migrations::{migrate, recognise};
 use super::statements::{
-    append, decode, find_ids, insert_record, list_documents, list_events, read_document, read_sightings,
+    append, check_room, decode, find_ids, insert_record, list_documents, list_events, read_document, read_sightings,
     record_sightings, update_record,
 };
 use super::worker::Worker;
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 use sandboxer_sdk::{Clock, Ids, Listed};
-use sandboxer_types::{Event, ExtensionId, OwnerId, SandboxId};
+use sandboxer_types::{Event, ExtensionId, HostId, OwnerId, SandboxId};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,12 +131,13 @@ impl Store for SqliteStore {
         &self.owner
     }
 
-    async fn insert(&self, record: &Record, events: Vec<NewEvent>) -> Result<(), StoreError> {
+    async fn insert(&self, record: &Record, slots: Option<u32>, events: Vec<NewEvent>) -> Result<(), StoreError> {
         let (record, now) = (record.clone(), self.now_milliseconds());
         self.worker
             .run(move |connection| {
                 let transaction = begin(connection, record.durability)?;
                 insert_record(&transaction, &record)?;
+                check_room(&transaction, &record.host, slots)?;
                 append(&transaction, now, &record.sandbox_id, &events)?;
                 Ok(transaction.commit()?)
             })
@@ -166,13 +167,18 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn sight(&self, extension: &ExtensionId, seen: Vec<Listed>) -> Result<Vec<Sighting>, StoreError> {
+    async fn sight(
+        &self,
+        extension: &ExtensionId,
+        asked: Vec<HostId>,
+        seen: Vec<Listed>,
+    ) -> Result<Vec<Sighting>, StoreError> {
         let (extension, now) = (extension.clone(), self.now_milliseconds());
         self.worker
             .run(move |connection| {
                 let transaction = begin(connection, Durability::PowerLoss)?;
-                record_sightings(&transaction, &extension, &seen, now)?;
-                let sightings = read_sightings(&transaction, &extension)?;
+                record_sightings(&transaction, &extension, &asked, &seen, now)?;
+                let sightings = read_sightings(&transaction, &extension, &asked)?;
                 transaction.commit()?;
                 Ok(sightings)
             })

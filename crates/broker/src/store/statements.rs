@@ -5,7 +5,7 @@ use crate::state::Record;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, Row, Transaction, params};
 use sandboxer_sdk::Listed;
-use sandboxer_types::{Event, ExtensionId, Object, SandboxId};
+use sandboxer_types::{Event, ExtensionId, HostId, Object, SandboxId};
 
 pub(super) fn encode(record: &Record) -> Result<String, StoreError> {
     serde_json::to_string(record)
@@ -75,6 +75,18 @@ pub(super) fn insert_record(transaction: &Transaction<'_>, record: &Record) -> R
         ])
         .map(drop)
         .map_err(|error| taken(transaction, record, error))
+}
+
+/// Refuses one sandbox more than its host has room for. Undone with the transaction that inserted it.
+pub(super) fn check_room(transaction: &Transaction<'_>, host: &HostId, slots: Option<u32>) -> Result<(), StoreError> {
+    let Some(slots) = slots else { return Ok(()) };
+    let open: u32 = transaction
+        .prepare_cached(
+            "SELECT count(*) FROM sandboxes INDEXED BY sandboxes_open
+             WHERE is_open = 1 AND json_extract(document, '$.host') = ?1",
+        )?
+        .query_row([host.as_str()], |row| row.get(0))?;
+    if open > slots { Err(StoreError::Full { host: host.clone(), slots }) } else { Ok(()) }
 }
 
 pub(super) fn update_record(
@@ -175,17 +187,24 @@ pub(super) fn list_events(connection: &Connection, filter: &EventFilter) -> rusq
     Ok(events)
 }
 
+/// Hosts as a JSON list.
+fn list(hosts: &[HostId]) -> String {
+    serde_json::Value::from_iter(hosts.iter().map(HostId::as_str)).to_string()
+}
+
 pub(super) fn record_sightings(
     transaction: &Transaction<'_>,
     extension: &ExtensionId,
+    asked: &[HostId],
     seen: &[Listed],
     now: i64,
 ) -> rusqlite::Result<()> {
     let ids: Vec<&str> = seen.iter().map(|listed| listed.sandbox_id.as_str()).collect();
     let ids = serde_json::Value::from(ids).to_string();
     transaction.execute(
-        "DELETE FROM sightings WHERE extension = ?1 AND sandbox_id NOT IN (SELECT value FROM json_each(?2))",
-        params![extension.as_str(), ids],
+        "DELETE FROM sightings WHERE extension = ?1 AND sandbox_id NOT IN (SELECT value FROM json_each(?2))
+         AND json_extract(listed, '$.host') IN (SELECT value FROM json_each(?3))",
+        params![extension.as_str(), ids, list(asked)],
     )?;
     for listed in seen {
         let document =
@@ -202,9 +221,13 @@ pub(super) fn record_sightings(
 pub(super) fn read_sightings(
     transaction: &Transaction<'_>,
     extension: &ExtensionId,
+    asked: &[HostId],
 ) -> rusqlite::Result<Vec<Sighting>> {
-    let mut statement = transaction
-        .prepare("SELECT listed, first_seen, count FROM sightings WHERE extension = ?1 ORDER BY sandbox_id")?;
+    let mut statement = transaction.prepare(
+        "SELECT listed, first_seen, count FROM sightings
+         WHERE extension = ?1 AND json_extract(listed, '$.host') IN (SELECT value FROM json_each(?2))
+         ORDER BY sandbox_id",
+    )?;
     let sighting = |row: &Row<'_>| {
         let listed: String = row.get(0)?;
         Ok(Sighting {
@@ -214,5 +237,5 @@ pub(super) fn read_sightings(
             count: row.get(2)?,
         })
     };
-    statement.query_map([extension.as_str()], sighting)?.collect()
+    statement.query_map(params![extension.as_str(), list(asked)], sighting)?.collect()
 }

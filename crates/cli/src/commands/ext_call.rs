@@ -131,6 +131,8 @@ fn call(session: &Session<'_>, extension: &CatalogExtension, method: Method, giv
     call.secrets.extend(member::<std::collections::BTreeMap<_, _>>(given, "secrets")?.unwrap_or_default());
     call.labels.extend(member::<std::collections::BTreeMap<_, _>>(given, "labels")?.unwrap_or_default());
     call.intent = member(given, "intent")?;
+    let host: Option<HostId> = member(given, "host")?;
+    call.ssh = session.engine.broker.ssh_of_host(host.as_ref())?;
     Ok(call)
 }
 

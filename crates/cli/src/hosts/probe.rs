@@ -8,6 +8,7 @@ use futures::future::join_all;
 use sandboxer_sdk::{Clock, Ids, SystemClock, SystemIds};
 use sandboxer_types::{Host, HostId, SshDestination};
 use serde::Serialize;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::process::Command;
@@ -114,18 +115,22 @@ async fn forwarding(connection: &Connection) -> Result<(), String> {
     outcome
 }
 
-/// Whether the user's ssh config says something of that name which it does not say of every name.
-pub(crate) async fn is_alias(name: &HostId) -> bool {
+/// Whether the user's ssh config, or the one given in its place, says something of that name which it does not say of every name.
+pub(crate) async fn is_alias(name: &HostId, config: Option<&Path>) -> bool {
     let (stranger, name) = (word(), name.as_str());
-    let (known, unknown) = tokio::join!(config_of(name), config_of(&stranger));
+    let (known, unknown) = tokio::join!(config_of(name, config), config_of(&stranger, config));
     match (known, unknown) {
         (Some(known), Some(unknown)) => known.replace(name, "%") != unknown.replace(&stranger, "%"),
         _ => false,
     }
 }
 
-async fn config_of(name: &str) -> Option<String> {
-    let mut command = ssh(["-G", "--", name].map(str::to_owned));
+async fn config_of(name: &str, config: Option<&Path>) -> Option<String> {
+    let mut command = ssh(["-G"].map(str::to_owned));
+    if let Some(config) = config {
+        command.arg("-F").arg(config);
+    }
+    command.args(["--", name]);
     let output = timeout(LONGEST_LOOK, command.stdout(Stdio::piped()).output()).await.ok()?.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

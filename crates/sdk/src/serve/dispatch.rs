@@ -91,6 +91,7 @@ impl Asked {
             sandbox_id,
             intent,
             owner: meta.owner,
+            ssh: meta.ssh,
             attempt: meta.attempt,
             deadline: Instant::now() + Duration::from_millis(meta.deadline_ms.min(u64::from(u32::MAX))),
             cancel,

@@ -9,7 +9,7 @@ use super::method::Method;
 use crate::{Call, Intent, Provision, Teardown, TeardownReason};
 use jiff::Timestamp;
 use sandboxer_types::{
-    ExtensionId, Handle, HostId, Object, OwnerId, Profile, SandboxId, SnapshotKind, Tether, TimeSpan,
+    ExtensionId, Handle, HostId, Object, OwnerId, Profile, SandboxId, SnapshotKind, SshDestination, Tether, TimeSpan,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,10 @@ pub struct Meta {
     pub ext: ExtensionId,
     /// Which state directory asks.
     pub owner: OwnerId,
+    /// Where ssh finds the host that the call is about; absent for the machine that asks, and to `describe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>", regex(pattern = r"^[^\s-]\S*$")))]
+    pub ssh: Option<SshDestination>,
     /// Which call this is; also the request's `id`.
     pub call: String,
     /// How often it was sent, from 1.
@@ -65,6 +69,7 @@ impl Surroundings {
             protocol: PROTOCOL,
             ext: extension.clone(),
             owner: call.owner.clone(),
+            ssh: if method == Method::Describe { None } else { call.ssh.clone() },
             call: id.to_owned(),
             attempt: call.attempt,
             deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),

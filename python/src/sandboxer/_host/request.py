@@ -74,6 +74,7 @@ class Request:
             owner=_typed(self.meta, "owner", str),
             attempt=_typed(self.meta, "attempt", int),
             host=self.optional("host", str) or self._host_of_handle(),
+            ssh=None if self.meta.get("ssh") is None else _typed(self.meta, "ssh", str),
             sandbox_id=self.optional("sandbox_id", str),
             labels=self.optional("labels", dict) or {},
             config=self.optional("config", dict) or {},

@@ -68,7 +68,7 @@ async fn chosen(catalog: &Catalog, ids: &[HostId], output: &Output) -> CommandRe
     for id in ids {
         match catalog.host(id) {
             Ok(entry) => hosts.push(entry.host.clone()),
-            Err(Miss::Unknown { .. }) if is_alias(id).await => hosts.push(Host::named(id.clone())),
+            Err(Miss::Unknown { .. }) if is_alias(id, None).await => hosts.push(Host::named(id.clone())),
             Err(Miss::Broken { faults, .. }) => return Err(described_badly(id, &faults, output)),
             Err(miss) => return Err(Failure::from(miss).into()),
         }

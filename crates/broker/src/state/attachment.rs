@@ -1,0 +1,106 @@
+//! What of ours is on the machine that a sandbox is reached through.
+
+use sandboxer_reach::Route;
+use sandboxer_types::{ErrorKind, Failure, Reachability, Residue, SshDestination, SshDestinationFault};
+use serde::{Deserialize, Serialize};
+
+/// What is done on the machine that a sandbox is reached through, written down before it is done: a lease of the sandbox's
+/// id is placed there. As long as it stands in a record, a detach is owed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Where ssh finds the machine; this one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshDestination>,
+    /// The machine to go through, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<SshDestination>,
+    /// What the machine runs when the lease runs out; when empty, it only ends the commands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expire: Vec<String>,
+}
+
+/// An attachment that was made, and how it turned out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// What was written down before.
+    #[serde(flatten)]
+    pub attachment: Attachment,
+    /// How it turned out.
+    #[serde(flatten)]
+    pub standing: Standing,
+}
+
+/// How an attachment turned out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// What commands and files go by.
+    pub session: SessionKind,
+    /// Why nobody on the machine holds the lease, where nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unheld: Option<String>,
+}
+
+/// What commands and files go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionKind {
+    /// Our agent.
+    Agent,
+    /// The machine's shell alone, since no agent can run there.
+    Plain,
+}
+
+impl From<sandboxer_reach::SessionKind> for SessionKind {
+    fn from(kind: sandboxer_reach::SessionKind) -> Self {
+        match kind {
+            sandboxer_reach::SessionKind::Agent => Self::Agent,
+            sandboxer_reach::SessionKind::Plain => Self::Plain,
+        }
+    }
+}
+
+impl Attachment {
+    /// What a sandbox of this reachability needs; `None` where it is not reached through a machine.
+    ///
+    /// # Errors
+    ///
+    /// `contract_violation` where an address is none.
+    pub fn of(reachability: &Reachability) -> Result<Option<Self>, Failure> {
+        if reachability.ssh.is_none() && reachability.enter.is_none() {
+            return Ok(None);
+        }
+        let ssh = destination(reachability.ssh.as_deref())?;
+        // On the way to this machine nothing lies in between.
+        let jump = if ssh.is_some() { destination(reachability.jump.as_deref())? } else { None };
+        Ok(Some(Self { ssh, jump, expire: reachability.expire.clone().unwrap_or_default() }))
+    }
+
+    /// Where the machine is.
+    pub fn route(&self) -> Route {
+        match &self.ssh {
+            Some(destination) => Route::Ssh { destination: destination.clone(), jump: self.jump.clone() },
+            None => Route::Here,
+        }
+    }
+}
+
+impl Attached {
+    /// Whether the machine holds a lease.
+    pub const fn is_held(&self) -> bool {
+        self.standing.unheld.is_none()
+    }
+
+    /// What is to be undone of it: nothing where nobody holds a lease.
+    pub fn owed(self) -> Option<Attachment> {
+        if self.is_held() { Some(self.attachment) } else { None }
+    }
+}
+
+fn destination(address: Option<&str>) -> Result<Option<SshDestination>, Failure> {
+    let parsed = address.map(str::parse).transpose();
+    parsed.map_err(|fault: SshDestinationFault| {
+        Failure::new(ErrorKind::ContractViolation, fault.to_string())
+            .with_residue(Residue::Present)
+            .with_hint(SshDestination::FORMS)
+    })
+}
