@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// For each crate, the crates of ours it may use.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("sandboxer-types", &[]),
     ("sandboxer-sdk", &["types"]),
     ("sandboxer-envd", &[]),
@@ -14,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("sandboxer-reach", &["envd", "types"]),
     ("sandboxer-extensions", &["agent", "reach", "sdk", "types"]),
     ("sandboxer-broker", &["reach", "sdk", "types"]),
+    ("sandboxer-machinery", &[]),
     ("sandboxer-testing", &["broker", "sdk", "types"]),
     ("sandboxer", &["agent", "broker", "extensions", "reach", "sdk", "types"]),
     ("xtask", &["sdk", "types"]),
