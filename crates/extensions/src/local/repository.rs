@@ -4,9 +4,8 @@ mod clone;
 mod copy;
 mod copy_file;
 mod linked;
-mod source;
 
-pub(crate) use source::Source;
+pub(crate) use crate::source::Source;
 
 use super::failure::{Doing, Fault};
 use super::folder::{Folder, RootFolder, WORKSPACE};

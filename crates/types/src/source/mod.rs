@@ -7,6 +7,7 @@
 
 mod destination;
 mod fault;
+mod foreign;
 mod hosts;
 mod manifest;
 mod profile;
@@ -19,6 +20,7 @@ mod tree;
 mod values;
 
 pub use fault::Fault;
+pub use foreign::parse_foreign;
 pub use hosts::{HostEntry, HostsFile, parse_hosts};
 pub use manifest::parse_manifest;
 pub use profile::parse_profile;

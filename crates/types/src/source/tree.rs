@@ -68,14 +68,29 @@ impl Node {
     }
 }
 
+/// Whose file it is that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// One of ours: what means nothing here is a fault.
+    Strict,
+    /// Another program's: its tags and merges (`<<`) stand as they are.
+    Foreign,
+}
+
 /// Reads the sheet's text. `None` when no tree could be made, and then a fault was reported.
 pub(super) fn parse(sheet: &mut Sheet<'_>) -> Option<Node> {
+    parse_as(sheet, Manner::Strict)
+}
+
+/// Reads the sheet's text in that manner.
+pub(super) fn parse_as(sheet: &mut Sheet<'_>, manner: Manner) -> Option<Node> {
     if !sheet.is_readable() {
         return None;
     }
     let limits = options! { emit_comments: false, flow_nesting_limit: DEEPEST, block_nesting_limit: DEEPEST };
     let parser = Parser::new_from_str_with_options(sheet.text, limits);
-    let mut builder = Builder { sheet, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, documents: 0, root: None };
+    let mut builder =
+        Builder { sheet, manner, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, documents: 0, root: None };
     for next in parser {
         match next {
             Ok((event, span)) => builder.event(event, span)?,
@@ -116,6 +131,7 @@ enum OpenContent {
 
 struct Builder<'s, 'a> {
     sheet: &'s mut Sheet<'a>,
+    manner: Manner,
     stack: Vec<Open>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
@@ -128,7 +144,7 @@ impl Builder<'_, '_> {
     fn event(&mut self, event: Event<'_>, span: Span) -> Option<()> {
         let start = span.byte_range().map_or(0, |range| range.start);
         let place = Place { start, end: span.byte_range().map_or(start, |range| range.end) };
-        if let Some(tag) = event.tag() {
+        if let Some(tag) = event.tag().filter(|_| self.manner == Manner::Strict) {
             let message = format!("the tag {} means nothing here", quote_shortened(&tag.original()));
             let tagged = span.tag_span().and_then(|span| span.byte_range());
             let place = tagged.map_or(place, |range| Place { start: range.start, end: range.end });
@@ -222,7 +238,7 @@ impl Builder<'_, '_> {
     fn check_keys(&mut self, entries: &[Entry]) {
         let mut first: HashMap<&str, Place> = HashMap::with_capacity(entries.len());
         for entry in entries {
-            if entry.key == "<<" {
+            if entry.key == "<<" && self.manner == Manner::Strict {
                 let remark = Remark::new("`<<` does not merge here").hint("write the keys out");
                 self.sheet.report(entry.key_place, remark);
             }

@@ -1,0 +1,19 @@
+# What is left of a sandbox, one thing a line, and `looked` at the end. 20: it is another owner's. 21: the engine does not
+# answer.
+cli=$1 docker_host=$2 folder=$3 owner=$4 mark=$5 project=$6
+if [ -n "$docker_host" ]; then export "DOCKER_HOST=$docker_host"; fi
+if [ -e "$folder/owner" ] && [ "$(cat "$folder/owner")" != "$owner" ]; then exit 20; fi
+left() {
+  kind=$1
+  shift
+  for label in "sandboxer.compose=$mark" "com.docker.compose.project=$project"; do
+    found=$("$cli" "$@" --filter "label=$label") || exit 21
+    for item in $found; do printf '%s %s\n' "$kind" "$item"; done
+  done
+}
+left container ps -aq --no-trunc
+left network network ls -q
+left volume volume ls -q
+left image images -q --no-trunc
+if [ -e "$folder" ] || [ -L "$folder" ]; then printf 'folder %s\n' "$folder"; fi
+printf 'looked\n'
