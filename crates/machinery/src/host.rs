@@ -7,6 +7,7 @@ use crate::processes::Process;
 use crate::space::Space;
 use crate::sshd::make_key;
 use crate::tools;
+use crate::virtual_machine::VirtualMachine;
 use crate::wait::until;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -253,6 +254,12 @@ impl Host {
     /// It has its old one again.
     pub fn remove_disk(&self, folder: &str) {
         self.space.run(&["umount", "-l", folder]);
+    }
+
+    /// A machine with a kernel of its own: its ssh port is one of 127.0.0.1 on this host, so that a caller reaches it only
+    /// by way of the host. It outlives a reboot of the host.
+    pub fn virtual_machine(&self, name: &str) -> VirtualMachine {
+        VirtualMachine::start(&self.space, name, &fs::read_to_string(self.network.path("id.pub")).expect("ours"))
     }
 }
 

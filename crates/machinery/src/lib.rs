@@ -14,6 +14,7 @@
 mod contents;
 mod docker;
 mod host;
+mod image;
 
 mod network;
 mod processes;
@@ -21,6 +22,7 @@ mod proxy;
 mod space;
 mod sshd;
 mod tools;
+mod virtual_machine;
 
 mod wait;
 
@@ -32,4 +34,5 @@ pub use proxy::Proxy;
 pub use sshd::{Sshd, SshdOptions, make_key};
 pub use tools::compose_program;
 
+pub use virtual_machine::VirtualMachine;
 pub use wait::{until, until_or};

@@ -3,6 +3,7 @@
 use crate::proxy::Proxy;
 use crate::space::Space;
 use crate::sshd::make_key;
+use crate::virtual_machine::VirtualMachine;
 use crate::{Host, HostOptions};
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -98,6 +99,12 @@ impl Network {
     /// A way to a host that takes `delay` in each direction and can be cut.
     pub fn proxy(&self, to: SocketAddr, delay: Duration) -> Proxy {
         Proxy::start(&self.core.space, to, delay)
+    }
+
+    /// A machine with a kernel of its own: its ssh port is one of 127.0.0.1 in this network.
+    pub fn virtual_machine(&self, name: &str) -> VirtualMachine {
+        let key = std::fs::read_to_string(self.core.path("id.pub")).expect("ours");
+        VirtualMachine::start(&self.core.space, name, &key)
     }
 }
 

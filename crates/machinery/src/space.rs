@@ -29,8 +29,9 @@ echo ready
 exec env --ignore-signal=CHLD cat
 "#;
 
-/// The same for a network alone.
+/// The same for a network alone, and for processes alone.
 const NETWORK: &str = "set -eu\nip link set lo up\necho ready\nexec cat\n";
+const CELL: &str = "echo ready\nexec env --ignore-signal=CHLD cat\n";
 
 /// Namespaces, and the process that holds them.
 #[derive(Debug)]
@@ -47,6 +48,14 @@ impl Space {
     /// A network without any way out.
     pub(crate) fn network() -> Self {
         Self::start(&[], &["--net"], &["--net"], NETWORK, &[])
+    }
+
+    /// Processes of their own in another's network. All files are those of this machine.
+    pub(crate) fn cell(network: &Self) -> Self {
+        let target = format!("--target={}", network.first);
+        let made = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+        let entered = &["--net", "--mount", "--pid"];
+        Self::start(&["nsenter", &target, "--net", "--"], &made, entered, CELL, &[])
     }
 
     /// A machine: processes, a network and a name of its own; places to write that are its own; nothing else can be

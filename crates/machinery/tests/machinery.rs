@@ -1,13 +1,13 @@
 //! The machinery itself: what tests rely on.
 
 use sandboxer_machinery::{Compose, HostOptions, Network, Sshd, SshdOptions, make_key, until};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
 /// Logs in and runs a command.
-fn ssh(network: &Network, name: &str, address: std::net::SocketAddr, words: &[&str]) -> Output {
+fn ssh(network: &Network, name: &str, address: SocketAddr, words: &[&str]) -> Output {
     let config = network.ssh_config(&[(name, address)]);
     let mut command = network.command("timeout");
     command.args(["10", "ssh"]);
@@ -182,6 +182,34 @@ mod docker {
         host.reboot();
         assert!(answers());
         assert_eq!(host.engine().run(&["image", "ls", "--quiet"]).lines().count(), 1);
+    }
+}
+
+mod vm {
+    use super::*;
+
+    #[test]
+    fn a_machine_of_its_own_comes_up_and_is_reached() {
+        let network = Network::new();
+        let machine = network.virtual_machine("guest");
+        let run = |words: &str| said(&ssh(&network, "it", machine.address(), &[words]));
+        assert_eq!(run("hostname; pwd; echo $BASH_VERSION | wc -l"), "guest\n/root\n1");
+        assert!(run("uname -r").ends_with("-cloud-amd64"));
+        assert_eq!(run("useradd --create-home builder && cd /home && ls && git --version | cut -c1-3"), "builder\ngit");
+        let host = network.host("host");
+        let behind = host.virtual_machine("behind");
+        assert!(
+            !ssh(&network, "it", SocketAddr::from((host.address().ip(), behind.address().port())), &["true"])
+                .status
+                .success()
+        );
+        let config = network.ssh_config(&[("host", host.address()), ("behind", behind.address())]);
+        let mut command = network.command("ssh");
+        // A jump does not take the configuration along.
+        let jump = format!("ProxyCommand=ssh -F {} -W %h:%p host", config.display());
+        let output =
+            command.arg("-F").arg(&config).args(["-oBatchMode=yes", "-o", &jump, "behind", "hostname"]).output();
+        assert_eq!(said(&output.expect("ssh starts")), "behind");
     }
 }
 
