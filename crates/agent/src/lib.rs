@@ -18,6 +18,7 @@ mod browser;
 mod clock;
 mod daemon_place;
 mod defaults;
+mod end;
 mod error;
 mod files;
 mod forward;
@@ -47,6 +48,7 @@ pub const ENVD_VERSION: &str = "0.6.13";
 
 pub use access::Token;
 pub use boot::{own_user, run};
+pub use end::{Account, End, Ended, Left, Process, end};
 pub use error::AgentError;
 pub use options::{CommandLimits, Listen, Options};
 pub use relay::{Relay, RelaySocket, SANDBOX_VARIABLE, relay};

@@ -4,7 +4,7 @@ use crate::config::{home, login_environment};
 use crate::error::{CommandResult, local_fault};
 use crate::ui::Output;
 use clap::{ArgGroup, Args};
-use sandboxer_agent::{AgentError, ENVD_VERSION, Listen, Options, Relay, RelaySocket, Token};
+use sandboxer_agent::{Account, AgentError, ENVD_VERSION, End, Listen, Options, Relay, RelaySocket, Token};
 use sandboxer_reach::AGENT_VARIABLE;
 use sandboxer_types::{ErrorKind, Failure, Residue, SandboxId, TimeSpan};
 use std::net::SocketAddr;
@@ -13,12 +13,14 @@ use std::process::ExitCode;
 
 /// A longer token file holds no token.
 const LONGEST_TOKEN: usize = 4096;
+/// The status of a cleanup that left something.
+const LEFT: u8 = 8;
 /// How long a host's daemon stays that nobody needs.
 const DAEMON_PATIENCE: &str = "60s";
 
 /// What `agent` takes.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("way").args(["listen", "stdio", "relay", "envd_version"]))]
+#[command(group = ArgGroup::new("way").args(["listen", "stdio", "relay", "envd_version", "end"]))]
 #[command(group = ArgGroup::new("relayed").args(["relay", "sandbox"]).multiple(true))]
 pub(crate) struct AgentArguments {
     /// Listen at a TCP address (HOST:PORT) or a unix socket (unix:PATH)
@@ -52,6 +54,18 @@ pub(crate) struct AgentArguments {
     /// Print which version of E2B's envd it serves the API of
     #[arg(long)]
     envd_version: bool,
+    /// End this sandbox here: every process that has its name in SANDBOXER_SANDBOX
+    #[arg(long, value_name = "ID", hide = true, conflicts_with = "relayed")]
+    end: Option<SandboxId>,
+    /// And remove this folder, with whoever works in it
+    #[arg(long, value_name = "DIR", hide = true, requires = "end")]
+    remove: Vec<PathBuf>,
+    /// And remove this account, with whatever runs as it
+    #[arg(long, value_name = "NAME", hide = true, requires = "end", requires = "comment")]
+    account: Option<String>,
+    /// The account's comment: one with another is left alone
+    #[arg(long, value_name = "TEXT", hide = true, requires = "account")]
+    comment: Option<String>,
     /// Serve the listening unix socket that is the standard input
     #[arg(long, hide = true)]
     inherited: bool,
@@ -74,6 +88,9 @@ pub(crate) fn agent(arguments: AgentArguments, output: &Output) -> CommandResult
     if arguments.envd_version {
         return Ok(output.data(&ENVD_VERSION, || ENVD_VERSION.to_owned()));
     }
+    if let Some(sandbox) = arguments.end {
+        return Ok(end(&sandbox, arguments.remove, arguments.account.zip(arguments.comment), output));
+    }
     let sandbox = arguments.sandbox.as_ref().map(SandboxId::to_string);
     let named = sandbox.clone().map(RelaySocket::Named);
     if let Some(socket) = arguments.relay.clone().map(RelaySocket::At).or(named) {
@@ -95,6 +112,14 @@ pub(crate) fn agent(arguments: AgentArguments, output: &Output) -> CommandResult
     };
     sandboxer_agent::run(options, announce).map_err(|error| failure(&error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends a sandbox, and says as JSON what became of it, also where nobody asked for that: programs read it.
+fn end(sandbox: &SandboxId, folders: Vec<PathBuf>, account: Option<(String, String)>, output: &Output) -> ExitCode {
+    let account = account.map(|(name, comment)| Account { name, comment });
+    let ended = sandboxer_agent::end(&End { sandbox: sandbox.to_string(), folders, account });
+    let told = output.data(&ended, || serde_json::json!(ended).to_string());
+    if ended.complete() { told } else { ExitCode::from(LEFT) }
 }
 
 fn options(arguments: AgentArguments) -> CommandResult<Options> {
