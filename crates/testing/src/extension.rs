@@ -143,6 +143,9 @@ impl List for FakeExtension {
     /// Everything, whoever's it is: the engine must not rely on an extension's care.
     async fn list(&self, call: &Call, host: &HostId) -> Result<Vec<Listed>, Failure> {
         self.world.see("list", call, None);
+        if self.world.answers().silent_about.as_ref() == Some(host) {
+            return Err(Failure::new(ErrorKind::HostUnreachable, "no answer"));
+        }
         let host = self.world.answers().listed_on.clone().unwrap_or_else(|| host.clone());
         let inventory = self.world.inventory().into_iter();
         let listed = |sandbox_id| {

@@ -74,6 +74,8 @@ pub struct Answers {
     pub connection: Option<Connection>,
     /// To `list`, where everything is.
     pub listed_on: Option<HostId>,
+    /// A host about which `list` has no answer.
+    pub silent_about: Option<HostId>,
     /// Failures of `provision` as they are, in order, before it does anything.
     pub failures: VecDeque<Failure>,
 }

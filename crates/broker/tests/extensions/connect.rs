@@ -39,8 +39,10 @@ async fn an_ssh_address_is_a_way_and_the_machine_is_asked() {
     let id = create(&machine).await.expect("made").sandbox_id;
     let status = show(&machine, &id).await;
     assert_eq!(detail(&status, ConditionKind::NoSession), None);
-    let failure = enter(&machine, &id).await.err().expect("there are no machines here");
-    assert_eq!(failure.message, "`me@box` cannot be reached by ssh from here");
+    enter(&machine, &id).await.expect("a way in");
+    machine.world.machines(|park| park.is_down = true);
+    let failure = enter(&machine, &id).await.err().expect("nobody answers");
+    assert_eq!((failure.message.as_str(), failure.residue), ("the machine is down", Residue::Present));
 }
 
 #[tokio::test]

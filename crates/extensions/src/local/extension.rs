@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sandboxer_sdk::{
     Call, Clock, Extend, List, Listed, ObservedState, Provision, Recover, Recovered, SandboxExtension, StatusReport,
-    StatusVerb, SystemClock, Teardown,
+    StatusVerb, SystemClock, Teardown, Validate,
 };
 use sandboxer_types::{
-    CleanupReport, ErrorKind, Failure, Handle, HostId, OwnerId, Reachability, Residue, SandboxId, TimeSpan,
+    CleanupReport, ErrorKind, Failure, Handle, HostId, Object, OwnerId, Reachability, Residue, SandboxId, TimeSpan,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,16 @@ fn not_found(id: &SandboxId) -> Failure {
     Failure::new(ErrorKind::NotFound, format!("there is no sandbox `{id}`")).with_residue(Residue::None)
 }
 
+/// A sandbox of this machine is on no other.
+fn check_host(host: &HostId) -> Result<(), Failure> {
+    if host.is_localhost() {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorKind::Unsupported, format!("`ext.local` makes sandboxes on `localhost`, not on `{host}`"))
+        .with_residue(Residue::None)
+        .with_hint("leave `--host` out, or choose a profile whose extension goes to other machines"))
+}
+
 #[async_trait]
 impl SandboxExtension for LocalExtension {
     fn ends_with_this_machine(&self) -> bool {
@@ -81,10 +91,7 @@ impl SandboxExtension for LocalExtension {
     }
 
     async fn provision(&self, call: &Call, request: &Provision) -> Result<Handle, Failure> {
-        if request.host != HostId::localhost() {
-            let message = format!("`ext.local` makes sandboxes on `localhost`, not on `{}`", request.host);
-            return Err(Failure::new(ErrorKind::Unsupported, message).with_residue(Residue::None));
-        }
+        check_host(&request.host)?;
         provision::provision(self, call, request).await
     }
 
@@ -109,6 +116,10 @@ impl SandboxExtension for LocalExtension {
         teardown::teardown(self, call, request).await
     }
 
+    fn validate(&self) -> Option<&dyn Validate> {
+        Some(self)
+    }
+
     fn recover(&self) -> Option<&dyn Recover> {
         Some(self)
     }
@@ -127,13 +138,16 @@ impl SandboxExtension for LocalExtension {
 }
 
 #[async_trait]
+impl Validate for LocalExtension {
+    async fn validate(&self, _call: &Call, request: &Provision) -> Result<Object, Failure> {
+        check_host(&request.host)?;
+        Ok(request.inputs.clone())
+    }
+}
+
+#[async_trait]
 impl Recover for LocalExtension {
-    async fn recover(
-        &self,
-        call: &Call,
-        host: &HostId,
-        _draft: Option<&sandboxer_types::Object>,
-    ) -> Result<Recovered, Failure> {
+    async fn recover(&self, call: &Call, host: &HostId, _draft: Option<&Object>) -> Result<Recovered, Failure> {
         let Some(folder) = self.find(&call.sandbox_id)? else { return Ok(Recovered::Absent) };
         let record = folder.journal().map_err(cannot_look)?.supervisor;
         if record.is_none() && lock::is_held(&folder).map_err(cannot_look)? {
