@@ -47,10 +47,11 @@ impl Gate {
     /// A stream that ended before it was told how the call went.
     pub(super) fn lost(&self, said: &str) -> ReachError {
         match &self.master {
-            Some(master) => explain(master.destination(), said),
-            None => {
-                ReachError::new(Kind::Unreachable, "the shell of the sandbox has gone").with_source(said.to_owned())
-            }
+            // Where ssh has nothing to say, it is not to blame.
+            Some(master) if self.enter.is_empty() || !said.trim().is_empty() => explain(master.destination(), said),
+            _ => ReachError::new(Kind::Unreachable, "the sandbox cannot be entered")
+                .with_hint("what it runs in may have ended: `sandboxer show` tells how it is")
+                .with_source(said.to_owned()),
         }
     }
 }

@@ -118,7 +118,7 @@ fn through_jump(
     jump: &SshDestination,
     control: &Path,
 ) -> [OsString; 2] {
-    let mut proxy = OsString::from("-oProxyCommand=exec '");
+    let mut proxy = OsString::from("-oProxyCommand='");
     proxy.push(&settings.program);
     proxy.push("' -F none -S '");
     proxy.push(control);
@@ -185,7 +185,7 @@ mod tests {
         let said = text(&master(&settings, &destination, &files));
         let control = files.jump().unwrap().display();
         let proxy = format!(
-            "|-oProxyCommand=exec 'ssh' -F none -S '{control}' -oBatchMode=yes -oProxyCommand=false -W '[%h]:%p' mux.invalid|"
+            "|-oProxyCommand='ssh' -F none -S '{control}' -oBatchMode=yes -oProxyCommand=false -W '[%h]:%p' mux.invalid|"
         );
         assert!(said.contains(&proxy), "{said}");
         assert!(said.contains("|-oHostKeyAlias=..1.2222.through.build-1.22|"), "{said}");
