@@ -11,6 +11,7 @@ mod shell;
 mod test;
 mod tidy;
 mod tiers;
+mod tools;
 
 use clap::{Parser, Subcommand};
 
@@ -49,7 +50,8 @@ enum Command {
     },
     /// Measure, beside real peers, and print one table
     Bench {
-        /// Only these parts: peers, docker, commands, agent, engine, memory, history
+        /// Only these parts: peers, docker, commands, agent, engine, extensions, machines, memory,
+        /// history
         parts: Vec<String>,
     },
     /// Build the release binary

@@ -1,6 +1,6 @@
 //! Installs what building and testing need, where it is missing.
 
-use crate::{e2b, python, shell};
+use crate::{e2b, python, shell, tools};
 use anyhow::bail;
 
 const PACKAGES: &str = include_str!("../packages.txt");
@@ -14,7 +14,8 @@ fn is_installed(package: &str) -> bool {
         .is_ok_and(|status| status == "installed")
 }
 
-/// Installs missing Debian packages, cargo-nextest, E2B's SDKs, and what checks the Python package.
+/// Installs missing Debian packages, cargo-nextest, programs for the hosts of tests, E2B's SDKs, and what checks the Python
+/// package.
 pub(crate) fn run() -> anyhow::Result<()> {
     if shell::has("dpkg-query") {
         let missing: Vec<&str> = packages().filter(|package| !is_installed(package)).collect();
@@ -27,6 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !shell::has("cargo-nextest") {
         shell::run("cargo", &["install", "cargo-nextest", "--locked"])?;
     }
+    tools::install()?;
     e2b::install()?;
     python::install()
 }

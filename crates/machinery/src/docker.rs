@@ -113,7 +113,7 @@ impl Engine {
     pub fn start_again(&self) {
         let log = || File::options().create(true).append(true).open(self.space.path("/run/dockerd.log"));
         let mut command = self.space.command("dockerd");
-        command.args(["--data-root=/var/tmp/.docker", "--exec-root=/run/docker", "--pidfile=/run/docker.pid"]);
+        command.args(["--data-root=/var/lib/docker", "--exec-root=/run/docker", "--pidfile=/run/docker.pid"]);
         command.args(["--host=unix:///run/docker.sock", &format!("--cgroup-parent=/{}", self.cgroup)]);
         command.stdout(log().expect("ours")).stderr(log().expect("ours"));
         let mut child = command.spawn().expect("nsenter starts");
@@ -196,11 +196,7 @@ impl Engine {
 
     /// Gives the engine the image `busybox:latest`, without any registry.
     pub fn load_busybox(&self) {
-        let script = "mkdir -p \"$1/bin\" \"$1/tmp\" \"$1/etc\" && cp /bin/busybox \"$1/bin/\" && \
-                      for name in $(busybox --list); do [ \"$name\" = busybox ] || ln -s busybox \"$1/bin/$name\"; done \
-                      && echo root:x:0:0:root:/:/bin/sh >\"$1/etc/passwd\" && tar -C \"$1\" -cf - . | \
-                      docker import --change 'CMD [\"sh\"]' - \"$2\" && rm -rf \"$1\"";
-        self.space.run(&["/bin/sh", "-c", script, "load", "/run/busybox", IMAGE]);
+        load_busybox(&self.space, "docker");
     }
 
     /// Everything that it holds.
@@ -222,6 +218,15 @@ impl Engine {
     }
 }
 
+/// Has an engine's client make the image of tests.
+pub(crate) fn load_busybox(space: &Space, client: &str) {
+    let script = "mkdir -p \"$1/bin\" \"$1/tmp\" \"$1/etc\" && cp /bin/busybox \"$1/bin/\" && \
+                  for name in $(busybox --list); do [ \"$name\" = busybox ] || ln -s busybox \"$1/bin/$name\"; done && \
+                  echo root:x:0:0:root:/:/bin/sh >\"$1/etc/passwd\" && tar -C \"$1\" -cf - . | \
+                  \"$3\" import --change 'CMD [\"sh\"]' - \"$2\" && rm -rf \"$1\"";
+    space.run(&["/bin/sh", "-c", script, "load", "/run/busybox", IMAGE, client]);
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
         for name in ["dockerd", "containerd-shim", "containerd"] {
@@ -231,19 +236,22 @@ impl Drop for Engine {
             crate::end(process.pid);
         }
         self.wait_for_outside();
-        remove_cgroups();
     }
 }
 
-/// How the cgroups of containers begin: all that outlives the namespaces.
+/// How the cgroups of containers begin, and podman's. They are all that outlives the namespaces.
 const CGROUPS: &str = "sandboxer-engine-";
+const PODMAN: &str = "libpod_parent";
 
 /// Removes those in which nothing runs, also what a killed run left.
-fn remove_cgroups() {
+pub(crate) fn remove_cgroups() {
     let root = PathBuf::from("/sys/fs/cgroup");
     let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     for hierarchy in entries(&root).chain([root.clone()]) {
-        let is_ours = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(CGROUPS));
+        let is_ours = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(CGROUPS) || name == PODMAN
+        };
         entries(&hierarchy).filter(is_ours).for_each(|path| remove_tree(&path));
     }
 }

@@ -1,7 +1,7 @@
 //! A host, and what can go wrong with it.
 
 use crate::contents;
-use crate::docker::{Compose, Engine};
+use crate::docker::{self, Compose, Engine};
 use crate::network::Core;
 use crate::processes::Process;
 use crate::space::Space;
@@ -84,6 +84,11 @@ impl Host {
     #[track_caller]
     pub fn engine(&self) -> &Engine {
         self.engine.as_ref().expect("a host with an engine")
+    }
+
+    /// Gives podman there the image `busybox:latest`, as [`Engine::load_busybox`] does.
+    pub fn load_busybox_for_podman(&self) {
+        docker::load_busybox(&self.space, "podman");
     }
 
     /// A program, to be run on the host without ssh.

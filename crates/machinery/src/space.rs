@@ -1,5 +1,6 @@
 //! Namespaces that live as long as somebody holds them.
 
+use crate::docker::remove_cgroups;
 use crate::processes::{self, Process};
 use crate::wait::until_ended;
 use rustix::fd::OwnedFd;
@@ -14,14 +15,22 @@ set -eu
 mount -t tmpfs -o mode=755 none /mnt
 mkdir /mnt/tools
 if [ -d "$2" ]; then mount --bind "$2" /mnt/tools; fi
-for place in /root /home /tmp /run /var/tmp /var/log /var/mail /var/lib/docker /var/lib/containers \
+for place in /root /home /tmp /run \
   /usr/lib/docker/cli-plugins /usr/libexec/docker/cli-plugins /usr/local/lib/docker/cli-plugins; do
   if [ -d "$place" ]; then mount -t tmpfs -o mode=755 none "$place"; fi
 done
+mkdir -p /run/sshd /run/lock
+for place in etc var; do
+  mkdir -p "/run/over/$place/upper" "/run/over/$place/work"
+  mount -t overlay -o "lowerdir=/$place,upperdir=/run/over/$place/upper,workdir=/run/over/$place/work" none "/$place"
+done
+# What engines lay over each other must not lie on such a layer itself.
+for place in /var/tmp /var/lib/docker /var/lib/containers; do
+  mkdir -p "$place"
+  mount -t tmpfs -o mode=755 none "$place"
+done
 chmod 700 /root
 chmod 1777 /tmp /var/tmp
-mkdir -p /run/sshd /run/lock /run/etc/upper /run/etc/work
-mount -t overlay -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work none /etc
 mount -o remount,bind,ro /
 hostname "$1"
 ip link set lo up
@@ -154,5 +163,6 @@ impl Drop for Space {
         rustix::process::pidfd_send_signal(&self.handle, rustix::process::Signal::KILL).unwrap_or_default();
         drop(self.keeper.wait());
         until_ended(&self.handle);
+        remove_cgroups();
     }
 }

@@ -163,6 +163,20 @@ mod docker {
     }
 
     #[test]
+    fn podman_brings_a_stack_up_too() {
+        let network = Network::new();
+        let host = network.host_with("host", HostOptions { compose: Compose::Podman, ..HostOptions::default() });
+        host.load_busybox_for_podman();
+        host.write("/tmp/stack/compose.yaml", STACK);
+        let run = |words: &str| said(&ssh(&network, "it", host.address(), &[&format!("cd /tmp/stack && {words}")]));
+        run("podman-compose up -d");
+        assert_eq!(run("podman ps --format '{{.Names}}'"), "stack_web_1");
+        run("podman-compose down -v -t 0");
+        assert_eq!(run("podman ps --all --quiet; podman volume ls --quiet"), "");
+        assert!(!ssh(&network, "it", host.address(), &["docker compose version"]).status.success());
+    }
+
+    #[test]
     fn an_engine_stops_hangs_and_comes_back() {
         let network = Network::new();
         let host = host(&network, Compose::EngineAlone);
