@@ -50,7 +50,7 @@ enum Command {
     },
     /// Measure, beside real peers, and print one table
     Bench {
-        /// Only these parts: peers, docker, commands, agent, engine, extensions, machines, memory,
+        /// Only these parts: peers, docker, commands, agent, engine, extensions, ssh, stacks, memory,
         /// history
         parts: Vec<String>,
     },

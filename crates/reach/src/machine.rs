@@ -206,6 +206,18 @@ impl Machine {
         self.agent().await?.leases().await
     }
 
+    /// Ends the connection to it, with everything that goes through; tells whether there was one. Others make a new one.
+    ///
+    /// # Errors
+    ///
+    /// As [`SshMaster::exit`].
+    pub async fn close(&self) -> Result<bool, ReachError> {
+        match &self.way {
+            Way::Here(_) => Ok(false),
+            Way::Ssh { master, .. } => master.exit().await,
+        }
+    }
+
     /// Where the agent's program is there: an absolute path.
     ///
     /// # Errors
@@ -227,7 +239,12 @@ impl Machine {
         }
     }
 
-    async fn agent(&self) -> Result<AgentSession, ReachError> {
+    /// A session of the machine itself by its agent, where a shell would not do.
+    ///
+    /// # Errors
+    ///
+    /// As [`place_lease`](Self::place_lease).
+    pub async fn agent(&self) -> Result<AgentSession, ReachError> {
         AgentSession::connect(self.connector(None).as_ref(), SessionOptions::default()).await
     }
 

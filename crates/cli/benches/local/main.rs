@@ -15,6 +15,7 @@ mod docker;
 mod engine;
 mod extensions;
 mod history;
+mod machines;
 mod memory;
 mod peers;
 mod sample;
@@ -25,13 +26,15 @@ use std::process::ExitCode;
 /// What is measured by itself, and the name that chooses it.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 10] = [
     ("peers", peers::measure),
     ("docker", docker::measure),
     ("commands", commands::measure),
     ("agent", agent::measure),
     ("engine", engine::measure),
     ("extensions", extensions::measure),
+    ("ssh", machines::ways::measure),
+    ("stacks", machines::stacks::measure),
     ("memory", memory::measure),
     ("history", history::measure),
 ];

@@ -5,6 +5,7 @@ mod content;
 mod ways;
 
 use crate::sample::Table;
+use sandboxer_reach::AgentSession;
 use ways::{Agent, Way};
 
 /// Measures them one after another: each has the machine to itself.
@@ -29,4 +30,13 @@ pub(crate) fn measure(table: &mut Table) {
         calls::crowd(table, &stdio).await;
         content::measure(table, &stdio, folder.path()).await;
     });
+}
+
+/// Measures one that is reached by ssh, on this very machine.
+pub(crate) async fn measure_by_ssh(table: &mut Table, session: AgentSession) {
+    let folder = ways::memory_folder();
+    let way = Way::ssh(session);
+    calls::measure(table, &way).await;
+    calls::crowd(table, &way).await;
+    content::measure(table, &way, folder.path()).await;
 }

@@ -88,6 +88,13 @@ impl Way {
         Self::open("relay", Aims::NONE, &ProcessStream::new(words)).await
     }
 
+    /// To a machine's agent, by an open connection of ssh.
+    pub(crate) fn ssh(session: AgentSession) -> Self {
+        let aims =
+            Aims { exec: "≤ 1.5, p99 ≤ 3", echo: "-", beside: "≤ 5", crowd: "≥ 1,500", content: "≥ 350" };
+        Self { name: "ssh", session, aims }
+    }
+
     async fn open(name: &'static str, aims: Aims, connector: &dyn Connector) -> Self {
         let session = AgentSession::connect(connector, SessionOptions::default()).await.unwrap();
         Self { name, session, aims }
