@@ -18,9 +18,13 @@ use crate::transport::Transport;
 pub(crate) struct Stdio(Option<Join<Half, Half>>);
 
 /// Either of them: whatever the other end may be, as long as it need not be waited for. Each only ever goes one way.
-pub(crate) enum Half {
+#[derive(Debug)]
+pub enum Half {
+    /// A pipe that is read.
     Receiver(pipe::Receiver),
+    /// A pipe that is written.
     Sender(pipe::Sender),
+    /// A socket.
     Socket(UnixStream),
 }
 
@@ -37,11 +41,13 @@ impl Stdio {
     /// the standard input finds its end.
     pub(crate) fn take() -> Result<Self, AgentError> {
         let failed = |source| AgentError::Listen { address: "the standard streams".to_owned(), source };
-        take_streams().map(|(input, output)| Self(Some(join(input, output)))).map_err(failed)
+        standard_streams().map(|streams| Self(Some(streams))).map_err(failed)
     }
 }
 
-fn take_streams() -> io::Result<(Half, Half)> {
+/// The standard input and output as one stream, where both are pipes or sockets. What is printed from then on goes to the
+/// standard error, and who reads the standard input finds its end.
+pub fn standard_streams() -> io::Result<Join<Half, Half>> {
     let input = rustix::stdio::stdin().try_clone_to_owned()?;
     let output = rustix::stdio::stdout().try_clone_to_owned()?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
@@ -55,7 +61,7 @@ fn take_streams() -> io::Result<(Half, Half)> {
         FileType::Fifo => Half::Sender(pipe::Sender::from_owned_fd(output)?),
         _ => socket(output)?,
     };
-    Ok((input, output))
+    Ok(join(input, output))
 }
 
 fn kind(stream: impl AsFd) -> io::Result<FileType> {

@@ -55,6 +55,11 @@ pub(crate) enum Command {
     Attach(commands::attach::AttachArguments),
     /// Listen here for what listens in a sandbox
     Forward(commands::forward::ForwardArguments),
+    /// Print what makes `ssh`, `scp`, `sftp` and editors reach sandboxes
+    SshConfig(commands::ssh_config::SshConfigArguments),
+    /// What `ssh` starts to reach a sandbox
+    #[command(hide = true)]
+    SshProxy(commands::ssh_proxy::SshProxyArguments),
     /// Copy files to or from a sandbox (ID:PATH)
     Cp(commands::cp::CpArguments),
     /// Show what set-up and the extension said, or what a command said
@@ -101,7 +106,7 @@ impl Command {
     /// Whether it changes nothing.
     pub(crate) fn only_looks(&self) -> bool {
         match self {
-            Self::Ls(_) | Self::Show(_) | Self::Events(_) => true,
+            Self::Ls(_) | Self::Show(_) | Self::Events(_) | Self::SshConfig(_) => true,
             Self::Logs(arguments) => arguments.only_looks(),
             _ => false,
         }

@@ -87,13 +87,19 @@ impl Config {
         self.state.join("here")
     }
 
+    /// What our own ssh server needs: its key, and what comes faster than it is taken.
+    pub(crate) fn ssh_server(&self) -> PathBuf {
+        self.state.join("ssh-server")
+    }
+
     /// The store.
     pub(crate) fn store(&self) -> PathBuf {
         self.state.join("store.sqlite")
     }
 }
 
-fn make_private(folder: &Path) -> CommandResult<()> {
+/// Makes a directory, closed to others, where it is missing.
+pub(crate) fn make_private(folder: &Path) -> CommandResult<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| state_fault(folder, &error))?;
     let metadata = std::fs::metadata(folder).map_err(|error| state_fault(folder, &error))?;

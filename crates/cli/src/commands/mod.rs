@@ -31,6 +31,8 @@ pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod shell;
 pub(crate) mod show;
+pub(crate) mod ssh_config;
+pub(crate) mod ssh_proxy;
 mod streams;
 mod terminal;
 pub(crate) mod trust;
@@ -135,6 +137,8 @@ async fn dispatch(session: &Session<'_>, command: Command) -> CommandResult<Exit
         Command::Ps(arguments) => ps::ps(session, &arguments).await,
         Command::Attach(arguments) => attach::attach(session, &arguments).await,
         Command::Forward(arguments) => forward::forward(session, arguments).await,
+        Command::SshConfig(arguments) => ssh_config::ssh_config(session, &arguments).await,
+        Command::SshProxy(arguments) => ssh_proxy::ssh_proxy(session, &arguments).await,
         Command::Cp(arguments) => tokio::select! {
             copied = cp::cp(session, &arguments) => copied,
             () = session.interrupts.cancel.cancelled() => Err(Failure::new(ErrorKind::Cancelled, "the copy was broken off")
