@@ -27,6 +27,22 @@ pub(crate) fn own_socket(name: &str) -> Result<PathBuf, AgentError> {
     Err(fault.unwrap_or_else(nowhere))
 }
 
+/// What a daemon of that name that was killed may have left: of this user, or all that a user has left who will be no more.
+pub(crate) fn left_by(name: &str, user: Option<u32>) -> Vec<PathBuf> {
+    let own = rustix::process::geteuid().as_raw();
+    let is_of = |folder: &Path, user: u32| {
+        folder.symlink_metadata().is_ok_and(|status| status.is_dir() && status.uid() == user)
+    };
+    let folder = |shared: &str, user: u32| Path::new(shared).join(format!("sandboxer-{user}"));
+    let files = SHARED.iter().map(|shared| folder(shared, own)).filter(|folder| is_of(folder, own));
+    let files =
+        files.flat_map(|folder| ["", ".lock", ".log"].map(|ending| folder.join(format!("{name}.sock{ending}"))));
+    let folders = user.into_iter().filter(|user| *user != own);
+    let folders = folders.flat_map(|user| SHARED.map(|shared| (folder(shared, user), user)));
+    let folders = folders.filter(|(folder, user)| is_of(folder, *user)).map(|(folder, _)| folder);
+    files.chain(folders).collect()
+}
+
 /// Makes the folder of a socket, where nobody else can put a socket of theirs.
 pub(crate) fn own_folder(socket: &Path) -> Result<(), AgentError> {
     let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

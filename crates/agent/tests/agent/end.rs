@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use sandboxer_agent::{End, Ended, SANDBOX_VARIABLE, end};
+use sandboxer_agent::{End, Ended, Folder, LABEL, SANDBOX_VARIABLE, end};
 use tempfile::TempDir;
 
 /// A process that goes with the test, and the numbers of those it started.
@@ -54,7 +54,7 @@ fn is_sleep(pid: i32) -> bool {
 fn ends(sandbox: &str, folders: &[&Path]) -> Ended {
     end(&End {
         sandbox: sandbox.to_owned(),
-        folders: folders.iter().map(|folder| folder.to_path_buf()).collect(),
+        folders: folders.iter().map(|folder| Folder { path: folder.to_path_buf(), label: None }).collect(),
         account: None,
     })
 }
@@ -122,6 +122,34 @@ fn folders_go_with_whoever_works_in_them() {
 
 fn path(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[test]
+fn only_a_folder_with_the_label_goes() {
+    let root = TempDir::new().unwrap();
+    let folder = |name: &str, text: Option<&str>| {
+        let path = root.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        if let Some(text) = text {
+            std::fs::write(path.join(LABEL), text).unwrap();
+        }
+        path
+    };
+    let own = folder("own", Some("mine a\n{}\n"));
+    let others = [folder("other", Some("mine ab\n")), folder("none", None), folder("odd", Some("\nmine a\n"))];
+    let linked = folder("linked", None);
+    std::os::unix::fs::symlink("../elsewhere", linked.join(LABEL)).unwrap();
+    std::fs::write(root.path().join("elsewhere"), "mine a\n").unwrap();
+    std::os::unix::fs::symlink("own", root.path().join("link")).unwrap();
+    let mut inside = Started::sh("echo ready; exec sleep 1000", None, &others[0]);
+    let kept = others.iter().cloned().chain([linked, root.path().join("link"), root.path().join("gone")]);
+    let wanted: Vec<_> = kept.chain([own.clone()]).collect();
+    let label = Some("mine a".to_owned());
+    let folders = wanted.iter().map(|path| Folder { path: path.clone(), label: label.clone() }).collect();
+    let ended = end(&End { sandbox: name("f"), folders, account: None });
+    assert!(ended.complete(), "{ended:?}");
+    assert_eq!((ended.removed, ended.already_absent.len()), (vec![path(&own)], wanted.len() - 1));
+    assert!(others.iter().all(|folder| folder.exists()) && inside.lives());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::config::{home, login_environment};
 use crate::error::{CommandResult, local_fault};
 use crate::ui::Output;
 use clap::{ArgGroup, Args};
-use sandboxer_agent::{Account, AgentError, ENVD_VERSION, End, Listen, Options, Relay, RelaySocket, Token};
+use sandboxer_agent::{Account, AgentError, ENVD_VERSION, End, Folder, Listen, Options, Relay, RelaySocket, Token};
 use sandboxer_reach::AGENT_VARIABLE;
 use sandboxer_types::{ErrorKind, Failure, Residue, SandboxId, TimeSpan};
 use std::net::SocketAddr;
@@ -60,12 +60,15 @@ pub(crate) struct AgentArguments {
     /// And remove this folder, with whoever works in it
     #[arg(long, value_name = "DIR", hide = true, requires = "end")]
     remove: Vec<PathBuf>,
-    /// And remove this account, with whatever runs as it
-    #[arg(long, value_name = "NAME", hide = true, requires = "end", requires = "comment")]
+    /// And remove this folder, if it bears the label
+    #[arg(long, value_name = "DIR", hide = true, requires = "end", requires = "label")]
+    remove_labelled: Vec<PathBuf>,
+    /// And remove this account, if it bears the label, with whatever runs as it
+    #[arg(long, value_name = "NAME", hide = true, requires = "end", requires = "label")]
     account: Option<String>,
-    /// The account's comment: one with another is left alone
-    #[arg(long, value_name = "TEXT", hide = true, requires = "account")]
-    comment: Option<String>,
+    /// The first line of a folder's file `.sandboxer`, and the account's comment
+    #[arg(long, value_name = "TEXT", hide = true, requires = "end")]
+    label: Option<String>,
     /// Serve the listening unix socket that is the standard input
     #[arg(long, hide = true)]
     inherited: bool,
@@ -88,8 +91,8 @@ pub(crate) fn agent(arguments: AgentArguments, output: &Output) -> CommandResult
     if arguments.envd_version {
         return Ok(output.data(&ENVD_VERSION, || ENVD_VERSION.to_owned()));
     }
-    if let Some(sandbox) = arguments.end {
-        return Ok(end(&sandbox, arguments.remove, arguments.account.zip(arguments.comment), output));
+    if arguments.end.is_some() {
+        return Ok(end(arguments, output));
     }
     let sandbox = arguments.sandbox.as_ref().map(SandboxId::to_string);
     let named = sandbox.clone().map(RelaySocket::Named);
@@ -115,9 +118,14 @@ pub(crate) fn agent(arguments: AgentArguments, output: &Output) -> CommandResult
 }
 
 /// Ends a sandbox, and says as JSON what became of it, also where nobody asked for that: programs read it.
-fn end(sandbox: &SandboxId, folders: Vec<PathBuf>, account: Option<(String, String)>, output: &Output) -> ExitCode {
-    let account = account.map(|(name, comment)| Account { name, comment });
-    let ended = sandboxer_agent::end(&End { sandbox: sandbox.to_string(), folders, account });
+fn end(arguments: AgentArguments, output: &Output) -> ExitCode {
+    let label = arguments.label;
+    let any = arguments.remove.into_iter().map(|path| Folder { path, label: None });
+    let labelled = arguments.remove_labelled.into_iter().map(|path| Folder { path, label: label.clone() });
+    let folders = any.chain(labelled).collect();
+    let account = arguments.account.zip(label.clone()).map(|(name, comment)| Account { name, comment });
+    let sandbox = arguments.end.map(|sandbox| sandbox.to_string()).unwrap_or_default();
+    let ended = sandboxer_agent::end(&End { sandbox, folders, account });
     let told = output.data(&ended, || serde_json::json!(ended).to_string());
     if ended.complete() { told } else { ExitCode::from(LEFT) }
 }
