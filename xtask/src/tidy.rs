@@ -6,17 +6,18 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// For each crate, the crates of ours it may use.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("sandboxer-types", &[]),
     ("sandboxer-sdk", &["types"]),
     ("sandboxer-envd", &[]),
     ("sandboxer-agent", &["envd"]),
     ("sandboxer-reach", &["envd", "types"]),
+    ("sandboxer-ssh-server", &["reach"]),
     ("sandboxer-extensions", &["agent", "reach", "sdk", "types"]),
     ("sandboxer-broker", &["reach", "sdk", "types"]),
     ("sandboxer-machinery", &[]),
     ("sandboxer-testing", &["broker", "sdk", "types"]),
-    ("sandboxer", &["agent", "broker", "extensions", "reach", "sdk", "types"]),
+    ("sandboxer", &["agent", "broker", "extensions", "reach", "sdk", "ssh-server", "types"]),
     ("xtask", &["sdk", "types"]),
 ];
 
@@ -38,7 +39,8 @@ struct Confined {
 }
 
 /// Libraries that one crate alone may use: they are young, or there should be one way to do what they do.
-const ONE_USER: [(&str, &str); 6] = [
+const ONE_USER: [(&str, &str); 7] = [
+    ("russh", "sandboxer-ssh-server"),
     ("connectrpc", "sandboxer-envd"),
     ("connectrpc-build", "xtask"),
     ("serde-saphyr", "sandboxer-types"),
