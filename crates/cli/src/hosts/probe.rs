@@ -120,7 +120,10 @@ pub(crate) async fn is_alias(name: &HostId, config: Option<&Path>) -> bool {
     let (stranger, name) = (word(), name.as_str());
     let (known, unknown) = tokio::join!(config_of(name, config), config_of(&stranger, config));
     match (known, unknown) {
-        (Some(known), Some(unknown)) => known.replace(name, "%") != unknown.replace(&stranger, "%"),
+        // Names of machines have no case.
+        (Some(known), Some(unknown)) => {
+            known.to_lowercase() != unknown.to_lowercase().replace(&stranger, &name.to_lowercase())
+        }
         _ => false,
     }
 }
