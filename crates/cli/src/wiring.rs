@@ -2,27 +2,45 @@
 
 use crate::config::{Config, home, secret_variables};
 use crate::error::{CommandResult, local_fault};
-use crate::hosting::Hosting;
+use crate::hosting::{BuiltIns, Hosting};
 use crate::machines::{ReachedMachines, ways};
 use crate::secrets::KeptSecrets;
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
 use sandboxer_broker::store::{SqliteStore, Store};
 use sandboxer_broker::{Broker, FileLocks, Parts, Patience, ProcessLock};
+use sandboxer_extensions::compose_ssh::ComposeSshExtension;
 use sandboxer_extensions::local::{LocalExtension, LocalSettings};
-use sandboxer_sdk::{GroupList, Ids, SystemClock, SystemIds, SystemRunner};
+use sandboxer_extensions::vm_packer::VmPackerExtension;
+use sandboxer_sdk::{GroupList, Ids, SandboxExtension, SystemClock, SystemIds, SystemRunner};
 use sandboxer_types::Failure;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The manifests and profiles that are compiled in.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("extensions/ext.compose-ssh.yaml", include_str!("../../../extensions/ext.compose-ssh.yaml")),
     ("extensions/ext.local.yaml", include_str!("../../../extensions/ext.local.yaml")),
+    ("extensions/ext.vm-packer.yaml", include_str!("../../../extensions/ext.vm-packer.yaml")),
+    ("profiles/profile.compose.yaml", include_str!("../../../profiles/profile.compose.yaml")),
     ("profiles/profile.local.yaml", include_str!("../../../profiles/profile.local.yaml")),
     ("profiles/profile.local-net.yaml", include_str!("../../../profiles/profile.local-net.yaml")),
+    (
+        "profiles/profile.vm-haskell-build.yaml",
+        include_str!("../../../profiles/profile.vm-haskell-build.yaml"),
+    ),
 ];
 
 /// The handlers that are compiled in.
-const HANDLERS: &[BuiltinHandler] = &[BuiltinHandler { name: "local", extension: "ext.local", module: None }];
+const HANDLERS: &[BuiltinHandler] = &[
+    BuiltinHandler { name: "local", extension: "ext.local", module: None },
+    BuiltinHandler {
+        name: "compose-ssh",
+        extension: "ext.compose-ssh",
+        module: Some("sandboxer.extensions.compose_ssh"),
+    },
+    BuiltinHandler { name: "vm-packer", extension: "ext.vm-packer", module: Some("sandboxer.extensions.vm_packer") },
+];
 
 /// An engine, and the lock under which this process works; only looking needs none.
 pub(crate) struct Engine {
@@ -75,7 +93,13 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
     let groups = groups.map_err(|error| local_fault("use the lock in the state directory", &error))?;
     let groups = groups.map(|file| GroupList::new(process.0.clone(), file.into()));
     let runner = groups.clone().map(SystemRunner::listed).unwrap_or_default().without(secret_variables());
-    let hosting = Arc::new(Hosting::new(config, local, store.owner().clone(), groups, runner.clone()));
+    let reached = Arc::new(sandboxer_extensions::machine::ReachedMachines::new(machines.clone()));
+    let built_in: BuiltIns = BTreeMap::from([
+        ("local", Arc::new(local) as Arc<dyn SandboxExtension>),
+        ("compose-ssh", Arc::new(ComposeSshExtension::new(reached.clone()))),
+        ("vm-packer", Arc::new(VmPackerExtension::new(reached))),
+    ]);
+    let hosting = Arc::new(Hosting::new(config, built_in, store.owner().clone(), groups, runner.clone()));
     let parts = Parts {
         store: Arc::new(store),
         catalog: Arc::new(catalog),

@@ -5,3 +5,4 @@ mod git;
 pub mod local;
 pub mod machine;
 mod source;
+pub mod vm_packer;
