@@ -3,7 +3,7 @@
 use crate::contents;
 use crate::docker::{self, Compose, Engine};
 use crate::network::Core;
-use crate::processes::Process;
+use crate::processes::{Process, is_sshd};
 use crate::space::Space;
 use crate::sshd::make_key;
 use crate::tools;
@@ -277,8 +277,4 @@ fn sshd_config(options: &HostOptions) -> String {
          internal-sftp\n{}\n",
         compose.environment()
     )
-}
-
-fn is_sshd(process: &Process) -> bool {
-    process.command.starts_with("sshd: ")
 }

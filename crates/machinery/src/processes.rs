@@ -37,6 +37,12 @@ pub fn end(pid: u32) {
     }
 }
 
+/// Whether it is an ssh server or one of its sessions, which at first bear the server's own words.
+pub(crate) fn is_sshd(process: &Process) -> bool {
+    let first = process.command.split(' ').next().unwrap_or_default();
+    first == "sshd:" || first.ends_with("/sshd")
+}
+
 /// A handle on a process, if it is there.
 pub(crate) fn handle(pid: u32) -> Option<OwnedFd> {
     pidfd_open(Pid::from_raw(i32::try_from(pid).ok()?)?, PidfdFlags::empty()).ok()

@@ -157,6 +157,6 @@ fn serve(folder: &Path) -> Option<Child> {
 /// The server's processes for its sessions; not what runs in those.
 fn own(parent: u32) -> Vec<u32> {
     let children = processes::children(parent).into_iter();
-    let own: Vec<u32> = children.filter(|child| child.command.starts_with("sshd: ")).map(|child| child.pid).collect();
+    let own: Vec<u32> = children.filter(processes::is_sshd).map(|child| child.pid).collect();
     own.iter().flat_map(|child| std::iter::once(*child).chain(self::own(*child))).collect()
 }

@@ -1,11 +1,12 @@
 //! What hosts are asked, over real ssh: each test has an sshd of its own on this machine, and ends it.
 
-use crate::support::{House, Outcome, Running, Terminal, Who, until};
+use crate::support::{House, Outcome, Running, Terminal, Who};
+use sandboxer_machinery::{Sshd, SshdOptions, until};
 use serde_json::Value;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 /// All that the other side's commands find.
 const TOOLS: [&str; 20] = [
@@ -16,23 +17,15 @@ const GOOD_DOCKER: &str = "#!/bin/sh\ncase \"$1\" in compose) echo 2.40.0 ;; *) 
 
 /// An sshd, and a house whose `ssh` knows it as `good`.
 struct Place {
+    // Before the house: it ends first.
+    sshd: Sshd,
     house: House,
-    sshd: Child,
-    port: u16,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let ended = self.sshd.kill().and_then(|()| self.sshd.wait());
-        assert!(std::thread::panicking() || ended.is_ok(), "{ended:?}");
-    }
 }
 
 impl Place {
     /// With these lines in its sshd's configuration.
     fn new(settings: &str) -> Self {
         let house = House::new(Who::Caller);
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a free port").port();
         for name in ["there", "tools", "programs"] {
             std::fs::create_dir(house.path(name)).expect("a new folder");
         }
@@ -41,36 +34,20 @@ impl Place {
             let found = found.iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{tool} is missing"));
             symlink(found, house.path("tools").join(tool)).expect("ours");
         }
-        for key in ["host-key", "key", "other-key"] {
-            let mut made = Command::new("ssh-keygen");
-            made.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(house.path(key));
-            assert!(made.status().expect("ssh-keygen starts").success());
-        }
-        std::fs::copy(house.path("key.pub"), house.path("authorized")).expect("ours");
-        let path = |name: &str| house.path(name).display().to_string();
+        let options = SshdOptions {
+            home: Some(house.path("there")),
+            programs: Some(house.path("tools")),
+            lines: settings.to_owned(),
+        };
+        std::fs::create_dir(house.path("server")).expect("a new folder");
+        let place = Self { sshd: Sshd::start(&house.path("server"), &options), house };
+        place.knows("host");
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nUsePAM no\nStrictModes no\n\
-             PidFile none\nPermitRootLogin yes\nPrintMotd no\nMaxStartups 100:30:200\nSetEnv HOME={} PATH={}\n{settings}\n",
-            path("host-key"),
-            path("authorized"),
-            path("there"),
-            path("tools"),
-        );
-        std::fs::write(house.path("sshd"), config).expect("ours");
-        // A daemon of root's wants this folder.
-        drop(std::fs::create_dir("/run/sshd"));
-        let mut daemon = Command::new("/usr/sbin/sshd");
-        daemon.args(["-D", "-e", "-f"]).arg(house.path("sshd"));
-        let sshd =
-            daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sshd starts");
-        let place = Self { house, sshd, port };
-        until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).ok());
-        place.knows("host-key");
-        let config = format!(
-            "Host good\n  HostName 127.0.0.1\n  Port {port}\nHost *\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile \
+            "Host good\n  HostName 127.0.0.1\n  Port {}\nHost *\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile \
              /dev/null\n  IdentityFile {}\n  IdentitiesOnly yes\n",
+            place.sshd.port(),
             place.path("known"),
-            place.path("key"),
+            place.path("server/id"),
         );
         std::fs::write(place.house.path("ssh-config"), config).expect("ours");
         let wrapper = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", place.path("ssh-config"));
@@ -89,8 +66,8 @@ impl Place {
 
     /// Has the user know that key as the machine's.
     fn knows(&self, key: &str) {
-        let key = std::fs::read_to_string(self.house.path(&format!("{key}.pub"))).expect("made");
-        std::fs::write(self.house.path("known"), format!("[127.0.0.1]:{} {key}", self.port)).expect("ours");
+        let key = std::fs::read_to_string(self.house.path(&format!("server/{key}.pub"))).expect("made");
+        std::fs::write(self.house.path("known"), format!("[127.0.0.1]:{} {key}", self.sshd.port())).expect("ours");
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -138,7 +115,7 @@ fn a_host_in_good_order() {
     let report = place.checked("good", 0);
     is(&report, "reach", "ok", "OpenSSH");
     is(&report, "login", "ok", "publickey");
-    is(&report, "login", "ok", "/key ED25519 SHA256:");
+    is(&report, "login", "ok", "/server/id ED25519 SHA256:");
     is(&report, "machine", "ok", "Linux");
     is(&report, "home", "ok", &place.path("there"));
     is(&report, "compose", "ok", "docker compose 2.40.0, engine 28.0.1");
@@ -190,19 +167,19 @@ fn hosts_that_are_not_reached() {
     let hosts = format!(
         "hosts:\n  - id: closed\n    ssh: 127.0.0.1:{free}\n  - id: nowhere\n    ssh: no-such-host.invalid\n  - id: other\n    \
          ssh: 127.0.0.1:{}\n",
-        place.port
+        place.sshd.port()
     );
     std::fs::create_dir_all(place.house.path("config/sandboxer")).expect("ours");
     std::fs::write(place.house.path("config/sandboxer/hosts.yaml"), hosts).expect("ours");
     assert_eq!(reason("closed"), "refused");
     assert_eq!(reason("nowhere"), "name_not_found");
-    place.knows("other-key");
+    place.knows("other");
     assert_eq!(reason("other"), "host_key_changed");
     std::fs::write(place.house.path("known"), "").expect("ours");
     assert_eq!(reason("other"), "host_key_unknown");
     assert_eq!(std::fs::read_to_string(place.house.path("known")).expect("ours"), "", "no key is taken unasked");
-    place.knows("host-key");
-    std::fs::write(place.house.path("authorized"), "").expect("ours");
+    place.knows("host");
+    std::fs::write(place.house.path("server/authorized"), "").expect("ours");
     assert_eq!(reason("other"), "login_refused");
     let outcome = place.run(&["host", "check", "nosuch"]).ended_with(3);
     assert!(outcome.stderr.contains("no host `nosuch`"), "{}", outcome.stderr);
@@ -242,7 +219,7 @@ fn hosts_that_allow_little() {
 fn the_first_login_accepts_the_key() {
     let place = Place::new("");
     std::fs::write(place.house.path("known"), "").expect("ours");
-    let destination = format!("127.0.0.1:{}", place.port);
+    let destination = format!("127.0.0.1:{}", place.sshd.port());
     let mut terminal = Terminal::with(&place.command(&["host", "add", "mine", &destination]), 24, 100);
     terminal.shows("continue connecting");
     terminal.types("yes\n");
@@ -251,7 +228,7 @@ fn the_first_login_accepts_the_key() {
 }
 
 /// What an extension and the agent need there, too.
-const MORE_TOOLS: [&str; 16] = [
+const MORE_TOOLS: [&str; 17] = [
     "cp",
     "find",
     "kill",
@@ -259,6 +236,7 @@ const MORE_TOOLS: [&str; 16] = [
     "ls",
     "mkdir",
     "mv",
+    "pwd",
     "readlink",
     "rmdir",
     "setsid",
@@ -275,7 +253,7 @@ fn end_what_stays(place: &Place) {
     let here = place.house.path("").display().to_string();
     let of_this_place = |pid: i32| {
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&words).contains(&here) && pid != place.sshd.id().cast_signed()
+        String::from_utf8_lossy(&words).contains(&here) && pid != place.sshd.pid().cast_signed()
     };
     let pids = std::fs::read_dir("/proc").expect("there").flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| of_this_place(*pid));

@@ -1,24 +1,20 @@
 //! A machine to log in to: a private ssh server on this one, with a home and an agent of its own.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use sandboxer_agent::{Listen, Options};
+use sandboxer_machinery::{Sshd, SshdOptions};
 use sandboxer_reach::{AgentPlace, AgentProgram, Ssh, SshMaster, SshSettings};
 use sandboxer_types::SshDestination;
 use tempfile::TempDir;
 
-use super::{Details, MARK, SOCKET, end_daemon, is_root, own_name, player};
+use super::{Details, MARK, SOCKET, end_daemon, own_name, player};
 
 /// The server, its folder, and all that was started by way of it; they go with it.
 pub struct Machine {
-    server: Mutex<Option<Child>>,
-    port: u16,
+    server: Sshd,
     folder: TempDir,
 }
 
@@ -30,24 +26,11 @@ impl Machine {
     /// With more lines in the server's configuration. Of two for one thing, the first counts: these.
     pub fn start_with(lines: &str) -> Self {
         let folder = TempDir::with_prefix("sandboxer-ssh-").unwrap();
-        for name in ["host", "id", "other"] {
-            key(&folder.path().join(name));
-        }
-        std::fs::copy(folder.path().join("id.pub"), folder.path().join("authorized")).unwrap();
-        std::fs::create_dir(folder.path().join("home")).unwrap();
+        let home = folder.path().join("home");
+        std::fs::create_dir(&home).unwrap();
         std::fs::write(folder.path().join("config"), "").unwrap();
-        if is_root() {
-            std::fs::create_dir_all("/run/sshd").unwrap();
-        }
-        // Someone else may take the port before the server does: then the next one.
-        for _ in 0..10 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            configure(folder.path(), port, lines);
-            if let Some(server) = serve(folder.path()) {
-                return Self { server: Mutex::new(Some(server)), port, folder };
-            }
-        }
-        panic!("no ssh server starts");
+        let options = SshdOptions { home: Some(home), lines: lines.to_owned(), ..SshdOptions::default() };
+        Self { server: Sshd::start(folder.path(), &options), folder }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -60,7 +43,7 @@ impl Machine {
     }
 
     pub fn destination(&self) -> SshDestination {
-        format!("{}@127.0.0.1:{}", own_name(), self.port).parse().unwrap()
+        format!("{}@127.0.0.1:{}", own_name(), self.server.port()).parse().unwrap()
     }
 
     pub fn settings(&self) -> SshSettings {
@@ -109,24 +92,17 @@ impl Machine {
 
     /// Ends the server, and with it, as when a machine goes down, every connection.
     pub fn stop(&self) {
-        let Some(mut server) = self.server.lock().unwrap().take() else { return };
-        for child in children(server.id()) {
-            Command::new("kill").args(["-9", &child.to_string()]).stderr(Stdio::null()).status().unwrap();
-        }
-        server.kill().unwrap();
-        server.wait().unwrap();
+        self.server.stop();
     }
 
     /// Starts the server again, on the same port.
     pub fn start_again(&self) {
-        *self.server.lock().unwrap() = Some(serve(self.folder.path()).unwrap());
+        self.server.start_again();
     }
 
     /// Gives the machine another key from the next start on.
     pub fn change_key(&self) {
-        for ending in ["", ".pub"] {
-            std::fs::rename(self.path(&format!("other{ending}")), self.path(&format!("host{ending}"))).unwrap();
-        }
+        self.server.change_key();
     }
 
     /// Ends the agent and its commands.
@@ -153,50 +129,6 @@ impl Drop for Machine {
     }
 }
 
-fn key(path: &Path) {
-    let mut command = Command::new("ssh-keygen");
-    command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path);
-    assert!(command.status().unwrap().success());
-}
-
-fn configure(folder: &Path, port: u16, lines: &str) {
-    let folder = folder.display();
-    let text = format!(
-        "{lines}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n\
-         UsePAM no\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\n\
-         PermitRootLogin yes\nSetEnv HOME={folder}/home\n"
-    );
-    // Of this one the last counts.
-    let text = if lines.contains("MaxStartups") { text } else { text + "MaxStartups 100:30:200\n" };
-    std::fs::write(format!("{folder}/sshd_config"), text).unwrap();
-}
-
-/// A server that listens; `None` where its port is taken.
-fn serve(folder: &Path) -> Option<Child> {
-    let program = ["/usr/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|path| Path::new(path).exists()).unwrap();
-    let mut command = Command::new(program);
-    command.args(["-D", "-e", "-f"]).arg(folder.join("sshd_config"));
-    let mut server = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(server.stderr.take().unwrap()).lines().map_while(Result::ok);
-    if lines.by_ref().any(|line| line.starts_with("Server listening")) {
-        // Somebody must read on, else the server's sessions would wait.
-        std::thread::spawn(move || lines.for_each(drop));
-        return Some(server);
-    }
-    server.wait().unwrap();
-    None
-}
-
 fn processes() -> impl Iterator<Item = u32> {
     std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-}
-
-/// The server's processes for its sessions; not what runs in those.
-fn children(parent: u32) -> Vec<u32> {
-    let is_child = |pid: &u32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        status.starts_with("Name:\tsshd\n") && status.lines().any(|line| line == format!("PPid:\t{parent}"))
-    };
-    let own: Vec<u32> = processes().filter(is_child).collect();
-    own.iter().flat_map(|child| std::iter::once(*child).chain(children(*child))).collect()
 }
