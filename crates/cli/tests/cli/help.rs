@@ -2,7 +2,7 @@
 
 use crate::support::{House, Transcript, Who, words};
 
-const COMMANDS: [&str; 39] = [
+const COMMANDS: [&str; 40] = [
     "",
     "run",
     "create",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 39] = [
     "ps",
     "attach",
     "forward",
+    "ssh-config",
     "cp",
     "logs",
     "events",

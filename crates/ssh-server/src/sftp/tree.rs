@@ -21,6 +21,10 @@ const MASK: u32 = 0o022;
 /// What a program that fails says beyond that is left out.
 const LONGEST_COMPLAINT: usize = 1024;
 
+/// Runs a program on a path that is no text, and that stands in `$1` as numbers. What the substitution would cut off at
+/// its end is held by a letter.
+const BY_NUMBERS: &str = r#"path=$(printf "$1x"); shift; exec "$@" "${path%x}""#;
+
 /// A way to the files.
 pub(super) struct Tree {
     place: Place,
@@ -242,8 +246,14 @@ impl Tree {
     /// Runs a program of the sandbox's on a path; `Unsupported` when there is none.
     async fn run(&self, words: &[&str], path: &Path) -> Result<(), Fault> {
         let lacking = |why: &str| Fault::new(Code::Unsupported, why.to_owned());
-        let text = path.to_str().ok_or_else(|| lacking("that cannot be done where a name is not UTF-8"))?;
-        let request = self.place.command(words.iter().copied().chain([text]));
+        let request = match path.to_str() {
+            Some(text) => self.place.command(words.iter().copied().chain([text])),
+            None => {
+                let escaped: String = path.as_os_str().as_bytes().iter().map(|byte| format!("\\{byte:03o}")).collect();
+                let before = ["/bin/sh", "-c", BY_NUMBERS, "sh", &escaped];
+                self.place.command(before.into_iter().chain(words.iter().copied()))
+            }
+        };
         let mut execution = match self.session().exec(request).await {
             Err(error) if error.shell_code().is_some() => return Err(lacking(&error.to_string())),
             other => other?,

@@ -8,6 +8,9 @@ mod full_disk;
 mod gone;
 mod journey;
 mod killed_extensions;
+mod ssh_channels;
+mod ssh_commands;
+mod ssh_files;
 mod stores;
 mod together;
 
