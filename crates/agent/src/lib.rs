@@ -48,7 +48,7 @@ pub const ENVD_VERSION: &str = "0.6.13";
 
 pub use access::Token;
 pub use boot::{own_user, run};
-pub use end::{Account, End, Ended, Left, Process, end};
+pub use end::{Account, End, Ended, Folder, LABEL, Left, Process, end};
 pub use error::AgentError;
 pub use options::{CommandLimits, Listen, Options};
 pub use relay::{Relay, RelaySocket, SANDBOX_VARIABLE, relay};
