@@ -50,8 +50,7 @@ enum Command {
     },
     /// Measure, beside real peers, and print one table
     Bench {
-        /// Only these parts: peers, docker, commands, agent, engine, extensions, ssh, stacks, memory,
-        /// history
+        /// Only these parts: peers, docker, commands, agent, engine, extensions, ssh, stacks, memory, history
         parts: Vec<String>,
     },
     /// Build the release binary

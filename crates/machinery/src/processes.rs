@@ -64,8 +64,13 @@ pub(crate) fn process(pid: u32) -> Option<Process> {
 
 /// The processes that have that one as their parent.
 pub(crate) fn children(parent: u32) -> Vec<Process> {
+    numbers_of_children(parent).into_iter().filter_map(process).collect()
+}
+
+/// The same by number, those too that are becoming another program at this moment and have no arguments then.
+pub(crate) fn numbers_of_children(parent: u32) -> Vec<u32> {
     let is_child = |pid: &u32| field(*pid, "PPid").is_some_and(|value| value == parent.to_string());
-    all().filter(is_child).filter_map(process).collect()
+    all().filter(is_child).collect()
 }
 
 /// What the kernel says of a process under that name.

@@ -96,7 +96,7 @@ impl Space {
             panic!("no namespaces: {why}");
         }
         let first = match made.contains(&"--fork") {
-            true => processes::children(keeper.id()).first().expect("it said that it is there").pid,
+            true => *processes::numbers_of_children(keeper.id()).first().expect("it said that it is there"),
             false => keeper.id(),
         };
         let handle = processes::handle(first).expect("it said that it is there");

@@ -36,6 +36,10 @@ pub struct Reachability {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Words>"))]
     pub enter: Option<Vec<String>>,
+    /// Where commands start, inside. Otherwise in `remote_dir`, and in a sandbox that is entered by `enter` where that leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
+    pub workdir: Option<String>,
     /// Where our agent is inside, for a sandbox that is entered by `enter` and has it already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
@@ -82,6 +86,7 @@ impl Reachability {
         checked("ssh", self.ssh.as_deref(), check_ssh)?;
         checked("jump", self.jump.as_deref(), check_ssh)?;
         checked("agent_path", self.agent_path.as_deref(), check_path)?;
+        checked("workdir", self.workdir.as_deref(), check_path)?;
         checked("url", self.url.as_deref(), check_word)?;
         checked("agent", self.agent.as_deref(), check_agent)?;
         for (member, words) in [("enter", &self.enter), ("expire", &self.expire)] {
@@ -90,6 +95,14 @@ impl Reachability {
         checked("host", self.host.as_ref(), |found| {
             if found == host { Ok(()) } else { Err(format!("is `{found}`, but it was placed on `{host}`")) }
         })
+    }
+}
+
+impl Reachability {
+    /// The folder in which commands start, where it is not the sandbox's own affair.
+    pub fn starting_folder(&self) -> Option<&str> {
+        let beside = if self.enter.is_none() { self.remote_dir.as_deref() } else { None };
+        self.workdir.as_deref().or(beside)
     }
 }
 
@@ -189,6 +202,15 @@ mod tests {
     }
 
     #[test]
+    fn commands_start_where_they_can() {
+        let start = |value: Value| reachability(value).starting_folder().map(str::to_owned);
+        assert_eq!(start(json!({"remote_dir": "/w"})), Some("/w".to_owned()));
+        assert_eq!(start(json!({"remote_dir": "/w", "enter": ["docker", "exec", "-i", "x"]})), None);
+        assert_eq!(start(json!({"remote_dir": "/w", "enter": ["sudo"], "workdir": "/v"})), Some("/v".to_owned()));
+        assert_eq!(start(json!({})), None);
+    }
+
+    #[test]
     fn a_breach_is_said_with_its_member() {
         for (breach, member) in [
             (json!({"ssh": "-oProxyCommand=touch /tmp/x"}), "ssh"),
@@ -207,6 +229,7 @@ mod tests {
             (json!({"enter": []}), "enter"),
             (json!({"jump": "-oProxyCommand=id"}), "jump"),
             (json!({"agent_path": "agent"}), "agent_path"),
+            (json!({"workdir": "work"}), "workdir"),
             (json!({"enter": ["-c"]}), "enter"),
             (json!({"expire": ["rm", "a\0b"]}), "expire"),
             (json!({"url": "https://box/ x"}), "url"),

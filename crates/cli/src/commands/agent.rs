@@ -96,8 +96,10 @@ pub(crate) fn agent(arguments: AgentArguments, output: &Output) -> CommandResult
     }
     let sandbox = arguments.sandbox.as_ref().map(SandboxId::to_string);
     let named = sandbox.clone().map(RelaySocket::Named);
+    // What was entered already is where the sandbox wants its commands.
+    let workdir = if arguments.relay.is_none() { std::env::current_dir().ok() } else { None };
     if let Some(socket) = arguments.relay.clone().map(RelaySocket::At).or(named) {
-        let relay = Relay { socket, sandbox, mark: arguments.mark, daemon: daemon()? };
+        let relay = Relay { socket, sandbox, mark: arguments.mark, daemon: daemon(workdir)? };
         sandboxer_agent::relay(&relay).map_err(|error| failure(&error))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -188,10 +190,14 @@ fn own_path() -> CommandResult<String> {
 }
 
 /// How a relay starts the daemon: this very program.
-fn daemon() -> CommandResult<Vec<String>> {
+fn daemon(workdir: Option<PathBuf>) -> CommandResult<Vec<String>> {
     let program = own_path()?;
     let words = ["agent", "--inherited", "--leave-when-idle", DAEMON_PATIENCE];
-    Ok(std::iter::once(program).chain(words.map(str::to_owned)).collect())
+    let mut words: Vec<String> = std::iter::once(program).chain(words.map(str::to_owned)).collect();
+    if let Some(workdir) = workdir.as_deref().and_then(Path::to_str) {
+        words.extend(["--workdir".to_owned(), workdir.to_owned()]);
+    }
+    Ok(words)
 }
 
 fn failure(error: &AgentError) -> Failure {

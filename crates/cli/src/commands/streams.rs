@@ -19,11 +19,9 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) fn request(entrance: &Entrance, command: Vec<String>) -> ExecRequest {
     let mut request = ExecRequest::new(command);
     request.env.clone_from(&entrance.profile.env);
-    request.cwd = entrance
-        .profile
-        .workdir
-        .clone()
-        .or_else(|| entrance.status.reachability.as_ref().and_then(|reachability| reachability.remote_dir.clone()));
+    let reachability = entrance.status.reachability.as_ref();
+    let beside = || reachability.and_then(|reachability| reachability.starting_folder()).map(str::to_owned);
+    request.cwd = entrance.profile.workdir.clone().or_else(beside);
     request
 }
 

@@ -24,7 +24,7 @@ fn door(name: &str, enter: &[&str], agent_path: Option<&str>) -> Doorway {
 }
 
 /// Words that a shell would read otherwise, before a command.
-const ENTER: [&str; 2] = ["env", "INSIDE=it's $(inside)"];
+const ENTER: [&str; 3] = ["env", "--chdir=/usr", "INSIDE=it's $(inside)"];
 
 #[tokio::test]
 async fn each_sandbox_has_an_agent_of_its_own() {
@@ -65,6 +65,9 @@ async fn a_sandbox_is_entered_by_words() {
             assert_eq!(entered.kind, SessionKind::Agent);
             let session = entered.session.as_ref();
             assert_eq!(output(session, &["printenv", "INSIDE"]).await, "it's $(inside)\n");
+            if agent_path.is_some() {
+                assert_eq!(output(session, &["pwd"]).await, "/usr\n");
+            }
             assert_eq!(output(session, &["printenv", "SANDBOXER_SANDBOX"]).await, format!("{name}\n"));
         }
     }

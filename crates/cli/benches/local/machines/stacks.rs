@@ -1,5 +1,6 @@
 //! Compose stacks on a host: ours beside `ssh` with `git clone` and `docker compose`, as one does it by hand.
 
+use crate::commands::binary;
 use crate::sample::{Sample, Table};
 use sandboxer_machinery::{Compose, Host, HostOptions, Network};
 use std::path::{Path, PathBuf};
@@ -58,9 +59,9 @@ impl Stage {
     }
 
     fn ours(&self, words: &[&str]) -> Command {
-        let mut command = self.network.command(env!("CARGO_BIN_EXE_sandboxer"));
+        let mut command = self.network.command(binary());
         command.env("HOME", self.path("home")).env("SANDBOXER_SSH_CONFIG", &self.config);
-        command.env("XDG_CONFIG_HOME", self.path("config")).arg("--state").arg(self.path("state"));
+        command.env("XDG_CONFIG_HOME", self.path("config")).arg("--state-dir").arg(self.path("state"));
         command.args(words).stdin(Stdio::null()).stdout(Stdio::null());
         command
     }

@@ -1,13 +1,13 @@
 //! From here to an agent on a machine, by a private ssh server on loopback.
 
 use crate::agent;
+use crate::commands::binary;
 use crate::sample::{Sample, Table};
 use sandboxer_machinery::{Sshd, SshdOptions};
 use sandboxer_reach::{Doorway, Machine, Machines, Route, SessionKind, SshSettings};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_sandboxer");
 const COLD: usize = 10;
 const CONNECTS: usize = 200;
 
@@ -22,7 +22,7 @@ pub(crate) fn measure(table: &mut Table) {
     let mut settings = SshSettings::new(folder.path().join("ssh"));
     settings.config = Some(folder.path().join("config"));
     settings.identity = Some(folder.path().join("server/id"));
-    let machines = Machines::new(settings, PROGRAM, folder.path().join("here"));
+    let machines = Machines::new(settings, binary(), folder.path().join("here"));
     let route = Route::to(Some(format!("127.0.0.1:{}", sshd.port()).parse().unwrap()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -76,11 +76,8 @@ async fn connects(table: &mut Table, machine: &Machine) {
     let sample = opened(machine, CONNECTS).await;
     table.times("open and ask: a machine's agent, by a forwarded socket", &sample, "≤ 5");
     let mut sample = Sample::empty();
-    let door = Doorway {
-        sandbox: "sbxmeasured".parse().unwrap(),
-        enter: vec!["env".to_owned()],
-        agent_path: Some(PROGRAM.to_owned()),
-    };
+    let door =
+        Doorway { sandbox: "sbxmeasured".parse().unwrap(), enter: vec!["env".to_owned()], agent_path: Some(binary()) };
     for round in 0..CONNECTS + 5 {
         let begin = Instant::now();
         machine.enter(&door).await.unwrap().session.health().await.unwrap();
