@@ -25,10 +25,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("profiles/profile.compose.yaml", include_str!("../../../profiles/profile.compose.yaml")),
     ("profiles/profile.local.yaml", include_str!("../../../profiles/profile.local.yaml")),
     ("profiles/profile.local-net.yaml", include_str!("../../../profiles/profile.local-net.yaml")),
-    (
-        "profiles/profile.vm-haskell-build.yaml",
-        include_str!("../../../profiles/profile.vm-haskell-build.yaml"),
-    ),
+    ("profiles/profile.vm-haskell-build.yaml", include_str!("../../../profiles/profile.vm-haskell-build.yaml")),
 ];
 
 /// The handlers that are compiled in.

@@ -7,7 +7,6 @@ use crate::config::{Config, extension_environment};
 use async_trait::async_trait;
 use sandboxer_broker::Extensions;
 use sandboxer_broker::catalog::{CatalogExtension, ResolvedHandler};
-use sandboxer_extensions::local::LocalExtension;
 use sandboxer_sdk::host::{HostLimits, HostedExtension, Program, Trace};
 use sandboxer_sdk::{Call, GroupList, SandboxExtension, SystemRunner};
 use sandboxer_types::{ErrorKind, ExtensionId, Failure, OwnerId, Residue, SandboxId};
@@ -22,9 +21,12 @@ use tokio::time::Instant;
 /// How long a Python extension has to say which verbs it has. The first start may compile it.
 const DESCRIBING: Duration = Duration::from_secs(60);
 
+/// The extensions that are compiled in, by the names of their handlers.
+pub(crate) type BuiltIns = BTreeMap<&'static str, Arc<dyn SandboxExtension>>;
+
 /// Opens extensions, and ends what it has started for them.
 pub(crate) struct Hosting {
-    local: Arc<LocalExtension>,
+    built_in: BuiltIns,
     owner: OwnerId,
     /// Where started processes note their groups; a command that only looks starts none.
     groups: Option<GroupList>,
@@ -38,13 +40,13 @@ pub(crate) struct Hosting {
 impl Hosting {
     pub(crate) fn new(
         config: &Config,
-        local: LocalExtension,
+        built_in: BuiltIns,
         owner: OwnerId,
         groups: Option<GroupList>,
         runner: SystemRunner,
     ) -> Self {
         let python = config.python();
-        Self { local: Arc::new(local), owner, groups, runner, python, opened: Mutex::default() }
+        Self { built_in, owner, groups, runner, python, opened: Mutex::default() }
     }
 
     /// Ends every process that was started, and waits until nothing of it lives.
@@ -72,9 +74,9 @@ impl Hosting {
     }
 
     fn built_in(&self, name: &str, extension: &CatalogExtension) -> Result<Arc<dyn SandboxExtension>, Failure> {
-        match name {
-            "local" => Ok(self.local.clone()),
-            _ => {
+        match self.built_in.get(name) {
+            Some(built_in) => Ok(built_in.clone()),
+            None => {
                 Err(Failure::new(ErrorKind::Unsupported, format!("`{}` cannot be run by this version", extension.id()))
                     .with_residue(Residue::None))
             }

@@ -30,6 +30,15 @@ impl Names {
         Ok(Self { id: call.sandbox_id.clone(), owner: call.owner.clone(), root: root(call, home)? })
     }
 
+    /// The same, when a handle says where it is.
+    pub(super) fn of_handle(call: &Call, handle: &Handle) -> Option<Self> {
+        let work = handle.text("remote_dir")?;
+        let root = work.strip_suffix("/work")?.strip_suffix(call.sandbox_id.as_str())?.strip_suffix('/')?;
+        let plain =
+            root.starts_with('/') && !root.chars().any(char::is_control) && !root.split('/').any(|part| part == "..");
+        plain.then(|| Self { id: call.sandbox_id.clone(), owner: call.owner.clone(), root: root.to_owned() })
+    }
+
     pub(super) fn root(&self) -> &str {
         &self.root
     }
@@ -120,6 +129,17 @@ mod tests {
         let names = Names::of(&call(), "/home/me").expect("plain");
         assert_eq!(names.project(), "sandboxer-box-1");
         assert_eq!(names.work(), "/home/me/.local/share/sandboxer/compose/box-1/work");
+    }
+
+    #[test]
+    fn a_handle_says_where_only_its_own_sandbox_is() {
+        let handle = |work: &str| Handle::from(sandboxer_types::Object::new()).with("remote_dir", work);
+        let names = Names::of_handle(&call(), &handle("/srv/boxes/box-1/work")).expect("its own");
+        assert_eq!(names.folder(), "/srv/boxes/box-1");
+        for work in ["/srv/boxes/box-2/work", "/srv/../box-1/work", "boxes/box-1/work", "/srv/box-1", "/srvbox-1/work"]
+        {
+            assert!(Names::of_handle(&call(), &handle(work)).is_none(), "{work}");
+        }
     }
 
     #[test]

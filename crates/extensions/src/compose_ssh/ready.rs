@@ -30,11 +30,13 @@ impl<'a> Standing<'a> {
     /// Opens the machine of a sandbox. The handle may know the engine; a look finds it otherwise.
     pub(super) async fn open(machines: &dyn Machines, call: &'a Call, handle: &Handle) -> Result<Self, Failure> {
         let host = Host::open(machines, call).await?;
-        let found = Found::on(&host).await?;
-        let names = found.names(&host)?;
-        let engine = match handle.get("engine").and_then(Engine::from_value) {
-            Some(engine) => engine,
-            None => found.engine()?,
+        let known = Names::of_handle(call, handle).zip(handle.get("engine").and_then(Engine::from_value));
+        let (names, engine) = match known {
+            Some(known) => known,
+            None => {
+                let found = Found::on(&host).await?;
+                (found.names(&host)?, found.engine()?)
+            }
         };
         Ok(Self { host, engine, names })
     }

@@ -33,17 +33,18 @@ pub(super) async fn teardown(
     let unknown = |failure: Failure| failure.with_residue(Residue::Unknown);
     call.check().map_err(|end| unknown(end.failure()))?;
     let host = Host::open(machines, call).await.map_err(unknown)?;
+    let engine = request.handle.get("engine").and_then(Engine::from_value);
+    if let Some((names, engine)) = Names::of_handle(call, &request.handle).zip(engine) {
+        return remove(&host, &[engine], &names).await;
+    }
     let found = Found::on(&host).await.map_err(unknown)?;
     let names = found.names(&host).map_err(unknown)?;
-    let engines = engines(&host, &names, &found, request).await.map_err(unknown)?;
+    let engines = engines(&host, &names, &found).await.map_err(unknown)?;
     remove(&host, &engines, &names).await
 }
 
-/// The engine that made it, by the handle or the folder; every engine of the machine when neither says.
-async fn engines(host: &Host<'_>, names: &Names, found: &Found, request: &Teardown) -> Result<Vec<Engine>, Failure> {
-    if let Some(engine) = request.handle.get("engine").and_then(Engine::from_value) {
-        return Ok(vec![engine]);
-    }
+/// The engine that made it, as the folder says; every engine of the machine when there is none.
+async fn engines(host: &Host<'_>, names: &Names, found: &Found) -> Result<Vec<Engine>, Failure> {
     let about = names.inside("about");
     let output = host.run(&CommandLine::new(["cat", &about]), SHORT, "look for the sandbox's folder").await?;
     let about: Option<serde_json::Value> =

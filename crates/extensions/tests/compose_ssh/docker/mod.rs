@@ -1,0 +1,6 @@
+//! What needs an engine.
+
+mod breaking;
+mod lifecycle;
+mod refusals;
+mod tools;
