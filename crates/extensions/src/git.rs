@@ -25,7 +25,8 @@ pub(crate) fn explain(output: &CommandOutput, url: &str) -> Failure {
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let kind = if says(&["Authentication failed", "Permission denied", "could not read Username", "terminal prompts"]) {
         ErrorKind::Unauthenticated
-    } else if says(&["not found", "does not exist", "did not match any", "not appear to be a git"]) {
+    } else if says(&["not found", "does not exist", "did not match any", "invalid reference", "not appear to be a git"])
+    {
         ErrorKind::NotFound
     } else {
         ErrorKind::Unavailable

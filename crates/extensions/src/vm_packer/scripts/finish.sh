@@ -1,5 +1,7 @@
 # Gives what was filled to whom it is for: the account $2 of the folder $1, which gets the agent $3, too; nobody else where that is empty.
 umask 077
+# What was filled may have brought a mode of its own.
+chmod 700 "$1/work" || exit 22
 if [ -n "$2" ]; then
   chown -h -R "$2:$2" "$1/work" || exit 22
   if [ -n "$3" ]; then
