@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("sandboxer-extensions", &["agent", "reach", "sdk", "types"]),
     ("sandboxer-broker", &["reach", "sdk", "types"]),
     ("sandboxer-machinery", &[]),
-    ("sandboxer-testing", &["broker", "sdk", "types"]),
+    ("sandboxer-testing", &["broker", "reach", "sdk", "types"]),
     ("sandboxer", &["agent", "broker", "extensions", "reach", "sdk", "ssh-server", "types"]),
     ("xtask", &["sdk", "types"]),
 ];

@@ -382,6 +382,8 @@ fn sound(reachability: Reachability, host: &HostId) -> Result<Reachability, Fail
 fn owed(failure: Failure, sandbox_id: &SandboxId, said: &str) -> Failure {
     let residue = if failure.residue.may_exist() { failure.residue } else { Residue::Unknown };
     let mut failure = failure.with_residue(residue);
+    // What is told already is not told twice.
+    let said = if said.contains(&failure.message) { "it failed alike" } else { said };
     failure.causes.push(format!("a teardown of `{sandbox_id}` is owed: {said}"));
     failure.with_hint(format!("`sandboxer rm {sandbox_id}` tries the teardown again"))
 }

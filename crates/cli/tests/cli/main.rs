@@ -7,6 +7,7 @@ mod catalog;
 mod help;
 mod hosts;
 mod lifecycle;
+mod placing;
 mod requests;
 mod root;
 mod ssh;

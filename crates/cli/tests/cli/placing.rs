@@ -1,0 +1,186 @@
+//! Sandboxes on a host behind ssh: where they are placed, what holds there, and what is owed while the host is away. Each test has
+//! an ssh server of its own.
+
+use crate::support::{House, Outcome, Running, Who, until};
+use sandboxer_machinery::{Sshd, SshdOptions, end};
+use sandboxer_reach::{Lease, Machines, Route, SshSettings};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An extension of three methods whose sandboxes are folders of the host, by the engine's word alone. It never goes there.
+const EXTENSION: &str = "\
+from sandboxer.extensions.base import SandboxExtension
+
+
+class Remote(SandboxExtension):
+    def provision(self, profile, inputs, host):
+        return {'sandbox_id': inputs['sandbox_id'], 'host': host, 'ssh': self.call.ssh}
+
+    def wait_ready(self, handle):
+        mark = self.config['marks'] + '/' + handle['sandbox_id']
+        return {'ssh': handle['ssh'], 'host': handle['host'], 'expire': ['touch', mark]}
+
+    def teardown(self, handle):
+        assert self.call.ssh == handle.get('ssh', self.call.ssh)
+        return {'complete': True}
+";
+
+/// A server that this house's ssh configuration knows as `build`, and a catalog in which it is the host `build-1`.
+struct Place {
+    // Before the house: it ends first.
+    sshd: Sshd,
+    house: House,
+}
+
+impl Place {
+    fn new() -> Self {
+        let house = House::new(Who::Caller);
+        for name in ["there", "server", "marks"] {
+            std::fs::create_dir(house.path(name)).expect("a new folder");
+        }
+        let options = SshdOptions { home: Some(house.path("there")), ..SshdOptions::default() };
+        let sshd = Sshd::start(&house.path("server"), &options);
+        let config = format!(
+            "Host build\n  HostName 127.0.0.1\n  Port {}\n  IdentityFile {}\n  IdentitiesOnly yes\n",
+            sshd.port(),
+            house.path("server/id").display()
+        );
+        std::fs::write(house.path("ssh-config"), config).expect("ours");
+        let manifest = format!(
+            "id: ext.remote\ntitle: Folders\nhandler: remote:Remote\ncapabilities: {{isolation_levels: [none], pricing_model: \
+             self-hosted}}\nconfig: {{marks: {}}}\n",
+            house.path("marks").display()
+        );
+        house.write("catalog/extensions/ext.remote.yaml", manifest);
+        house.write("catalog/extensions/remote.py", EXTENSION);
+        house.write("catalog/profiles/profile.remote.yaml", "id: profile.remote\nextension: ext.remote\n");
+        house.write("catalog/hosts.yaml", "hosts:\n  - id: build-1\n    ssh: build\n    slots: 1\n");
+        Self { sshd, house }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        let mut command = self.house.command(&[&["--catalog", "catalog"], arguments].concat());
+        command.env("SANDBOXER_SSH_CONFIG", self.house.path("ssh-config"));
+        self.house.noted(Running::start(command, None).finish())
+    }
+
+    /// The leases that the host holds.
+    fn leases(&self) -> Vec<Lease> {
+        let mut settings = SshSettings::new(self.house.state().join("ssh"));
+        settings.config = Some(self.house.path("ssh-config"));
+        let ways = Machines::new(settings, env!("CARGO_BIN_EXE_sandboxer"), self.house.state().join("here"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let route = Route::to(Some("build".parse().expect("an alias")));
+            ways.at(&route).await.expect("a machine").leases().await.expect("it answers")
+        })
+    }
+
+    fn mark(&self, id: &str) -> PathBuf {
+        self.house.path("marks").join(id)
+    }
+}
+
+impl Drop for Place {
+    /// Ends what stays by itself for a while: the agents on the host, and connections in the background.
+    fn drop(&mut self) {
+        self.sshd.stop();
+        let here = self.house.path("").display().to_string();
+        let is_ours = |pid: &u32| {
+            let read = |what: &str| std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+            let text = [read("cmdline"), read("environ")].concat();
+            *pid != std::process::id() && text.windows(here.len()).any(|window| window == here.as_bytes())
+        };
+        let processes = std::fs::read_dir("/proc").expect("readable").flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(is_ours).for_each(end);
+    }
+}
+
+fn id_of(outcome: &Outcome) -> String {
+    outcome.json()["sandbox_id"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn a_sandbox_lives_on_a_host_which_holds_its_lease() {
+    let place = Place::new();
+    let made = place.run(&["--json", "create", "remote", "--host", "build-1", "--ttl", "10m", "--name", "one"]);
+    let made = made.succeeded();
+    let (status, id) = (made.json(), id_of(&made));
+    assert_eq!((&status["host"], &status["reachability"]["ssh"]), (&"build-1".into(), &"build".into()), "{status:#}");
+    assert!(status["conditions"].is_null(), "{status:#}");
+    let home = place.house.path("there").display().to_string();
+    let said = place.run(&["exec", "one", "--", "sh", "-c", "echo $HOME"]).succeeded().text();
+    assert_eq!(said.trim(), home, "it runs there");
+
+    let remaining = |leases: Vec<Lease>| match leases.as_slice() {
+        [Lease { name, remaining: Some(remaining), .. }] if *name == id => *remaining,
+        other => panic!("not its lease alone: {other:?}"),
+    };
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let first = remaining(place.leases());
+    assert!(minutes(10) < first && first <= minutes(11), "{first:?}");
+    place.run(&["extend", "one", "1h"]).succeeded();
+    let moved = remaining(place.leases());
+    assert!(minutes(60) < moved && moved <= minutes(65), "{moved:?}");
+
+    let full = place.run(&["create", "remote", "--host", "build-1"]).ended_with(5);
+    assert!(full.stderr.contains("`build-1` has room for 1"), "{}", full.stderr);
+    let removed = place.run(&["--json", "rm", "one"]).succeeded().json();
+    assert!(removed.to_string().contains("the lease"), "{removed:#}");
+    assert_eq!(place.leases(), []);
+}
+
+#[test]
+fn what_is_owed_to_a_host_that_is_away_is_done_when_it_is_back() {
+    let place = Place::new();
+    let made = place.run(&["--json", "create", "remote", "--host", "build-1", "--name", "one"]).succeeded();
+    let id = id_of(&made);
+    place.sshd.stop();
+    let owed = place.run(&["rm", "one"]).ended_with(8);
+    assert!(owed.stderr.contains("the lease") && owed.stderr.contains("build"), "{}", owed.stderr);
+    let status = place.run(&["--json", "show", &id]).succeeded().json();
+    assert_eq!((&status["state"], &status["conditions"][0]["kind"]), (&"tearing_down".into(), &"teardown_owed".into()));
+    place.sshd.start_again();
+    assert_eq!(place.leases().len(), 1, "until then, the host would have removed it");
+    place.run(&["rm", &id]).succeeded();
+    assert_eq!(place.leases(), []);
+    assert_eq!(place.run(&["--json", "ls"]).succeeded().json()["sandboxes"], serde_json::json!([]));
+    assert!(!place.mark(&id).exists());
+}
+
+#[test]
+fn a_host_removes_what_nobody_comes_back_for() {
+    let place = Place::new();
+    let made = place.run(&["--json", "create", "remote", "--host", "build-1", "--ttl", "1s"]).succeeded();
+    let id = id_of(&made);
+    // The engine is gone for good, with all it knew.
+    std::fs::remove_file(place.house.state().join("store.sqlite")).expect("there");
+    until("the host ends it", || place.mark(&id).exists().then_some(()));
+    until("nothing is held any more", || place.leases().is_empty().then_some(()));
+}
+
+#[test]
+fn hosts_are_those_of_the_catalog_and_the_aliases_of_ssh() {
+    let place = Place::new();
+    let made = place.run(&["--json", "create", "remote", "--host", "build"]).succeeded();
+    assert_eq!(made.json()["reachability"]["ssh"], "build");
+    place.run(&["rm", &id_of(&made)]).succeeded();
+    for (host, said) in [("build-2", "did you mean `build-1`?"), ("UPPER", "no host `UPPER`"), ("as", "no host `as`")] {
+        let refused = place.run(&["create", "remote", "--host", host]).ended_with(3);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    let refused = place.run(&["create", "local", "--host", "build-1"]).ended_with(4);
+    assert!(refused.stderr.contains("`ext.local` makes sandboxes on `localhost`"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_leaves_nothing_behind_here() {
+    let place = Place::new();
+    place.sshd.stop();
+    let failed = place.run(&["create", "remote", "--host", "build-1", "--name", "one"]).ended_with(5);
+    assert!(failed.stderr.contains("owed") && failed.stderr.contains("build"), "{}", failed.stderr);
+    place.sshd.start_again();
+    place.run(&["rm", "one"]).succeeded();
+    assert_eq!(place.leases(), []);
+}
