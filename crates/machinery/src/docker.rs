@@ -47,23 +47,23 @@ impl Compose {
     pub(crate) fn prepare(self, host: &Host) {
         match self {
             Self::None | Self::EngineAlone => {}
-            Self::Plugin => link_tool(host, "/run/docker-config/cli-plugins"),
-            Self::Standalone => link_tool(host, "/run/programs"),
+            Self::Plugin => link_tool(host, "/run/docker-config/cli-plugins", "docker-compose"),
+            Self::Standalone => link_tool(host, "/run/programs", "docker-compose"),
             Self::Podman => {
                 // Without an init, and without the rights of a whole machine.
                 let text = "[containers]\ndefault_ulimits = [\"nofile=1024:4096\", \"nproc=4096:4096\"]\n\
                             [engine]\ncgroup_manager = \"cgroupfs\"\nruntime = \"runc\"\nevents_logger = \"file\"\n";
                 host.write("/etc/containers/containers.conf", text);
-                host.run(&["mkdir", "-p", "/run/programs"]);
+                link_tool(host, "/run/programs", "podman-compose");
             }
         }
     }
 }
 
-fn link_tool(host: &Host, folder: &str) {
-    assert!(compose_program().exists());
+fn link_tool(host: &Host, folder: &str, name: &str) {
+    assert!(compose_program().with_file_name(name).exists(), "{name} is missing: run `cargo xtask setup`");
     host.run(&["mkdir", "-p", folder]);
-    symlink("/mnt/tools/docker-compose", host.path(folder).join("docker-compose")).expect("ours");
+    symlink(format!("/mnt/tools/{name}"), host.path(folder).join(name)).expect("ours");
 }
 
 /// What an engine holds.

@@ -121,7 +121,9 @@ impl Scene {
     pub(crate) fn new(compose: Compose) -> Self {
         let network = Network::new();
         let host = network.host_with("build-1", HostOptions { compose, ..HostOptions::default() });
-        if compose != Compose::Podman {
+        if compose == Compose::Podman {
+            host.load_busybox_for_podman();
+        } else {
             host.engine().load_busybox();
         }
         host.run(&["mkdir", "-p", "/root/.cache/sandboxer"]);

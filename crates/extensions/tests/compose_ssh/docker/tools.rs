@@ -79,3 +79,13 @@ async fn a_clone_at_a_commit_is_found_again_and_listed() {
     assert_eq!(found, Recovered::Absent);
     scene.is_clean();
 }
+
+#[tokio::test]
+async fn podman_does() {
+    let scene = Scene::new(Compose::Podman);
+    a_stack_stands_and_falls(&scene).await;
+    let podman = |words: &'static [&'static str]| scene.there.run(words);
+    assert_eq!(podman(&["podman", "ps", "-aq"]).await.text(), "");
+    assert_eq!(podman(&["podman", "volume", "ls", "-q"]).await.text(), "");
+    assert_eq!(podman(&["podman", "network", "ls", "--format", "{{.Name}}"]).await.text(), "podman");
+}
