@@ -3,7 +3,7 @@
 use crate::reconcile::{OrphanReport, ReconcileReport};
 use crate::store::{EventFilter, RecordFilter};
 use async_trait::async_trait;
-use sandboxer_reach::Session;
+use sandboxer_reach::{Execution, Session};
 use sandboxer_sdk::{LogLevel, Progress};
 use sandboxer_types::{
     Event, Failure, Object, Profile, SandboxCreateRequest, SandboxId, SandboxStatus, State, TimeSpan,
@@ -101,6 +101,10 @@ pub trait Control: Send + Sync {
 
     /// A way into a ready sandbox.
     async fn enter(&self, sandbox_id: &SandboxId) -> Result<Entrance, Failure>;
+
+    /// What the services of a ready sandbox say: the output of a command of the machine that it is on, which goes on with
+    /// `follow` until it is signalled. `None` where the extension named no such command.
+    async fn service_logs(&self, sandbox_id: &SandboxId, follow: bool) -> Result<Option<Execution>, Failure>;
 
     /// Lets a sandbox live `span` from now.
     async fn extend(&self, sandbox_id: &SandboxId, span: TimeSpan) -> Result<SandboxStatus, Failure>;

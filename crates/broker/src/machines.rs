@@ -14,6 +14,11 @@ pub trait Machines: Send + Sync {
     /// A way in by our agent, which is put there where it lacks; where none can run, by the machine's shell alone.
     async fn enter(&self, route: &Route, door: &Doorway) -> Result<Entered, ReachError>;
 
+    /// A way into the machine itself, as whoever logs in there.
+    async fn visit(&self, route: &Route) -> Result<Entered, ReachError> {
+        Err(out_of_reach(route))
+    }
+
     /// Has the machine run `expire` once nobody has renewed that lease for `span`. Renews one that is there.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::reconcile::{OrphanReport, ReconcileReport};
 use crate::state::{Lifecycle, OperationKind, Step};
 use crate::store::EventFilter;
 use async_trait::async_trait;
+use sandboxer_reach::Execution;
 use sandboxer_sdk::TeardownReason;
 use sandboxer_types::{
     ErrorKind, Event, Failure, Object, Residue, SandboxCreateRequest, SandboxId, SandboxStatus, State, TimeSpan,
@@ -66,6 +67,14 @@ impl Control for Broker {
         }
         let session = self.open_session(&record, None).await?;
         Ok(Entrance { status: self.describe(&record), profile: record.profile, session })
+    }
+
+    async fn service_logs(&self, sandbox_id: &SandboxId, follow: bool) -> Result<Option<Execution>, Failure> {
+        let record = self.record(sandbox_id).await?;
+        match &record.lifecycle {
+            Lifecycle::Ready { .. } => self.open_service_logs(&record, follow).await,
+            _ => Ok(None),
+        }
     }
 
     async fn extend(&self, sandbox_id: &SandboxId, span: TimeSpan) -> Result<SandboxStatus, Failure> {

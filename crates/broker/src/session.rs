@@ -4,7 +4,10 @@
 use crate::engine::{Broker, Placement};
 use crate::sagas::{reach_failure, supervised};
 use crate::state::{Attachment, Record};
-use sandboxer_reach::{AgentSession, Connector, Doorway, Entered, ProcessStream, Session, SessionOptions, UnixSocket};
+use sandboxer_reach::{
+    AgentSession, Connector, Doorway, Entered, ExecRequest, Execution, ProcessStream, Route, Session, SessionOptions,
+    UnixSocket,
+};
 use sandboxer_sdk::Connection;
 use sandboxer_types::{ErrorKind, Failure, Reachability, Residue, Verb};
 use std::path::PathBuf;
@@ -56,6 +59,19 @@ impl Broker {
         };
         let entered = self.parts.machines.enter(&attachment.route(), &door).await;
         entered.map_err(|error| reach_failure(&error))
+    }
+
+    /// Starts what prints what the services say, on the machine that they run on, where the extension has named that.
+    pub(crate) async fn open_service_logs(&self, record: &Record, follow: bool) -> Result<Option<Execution>, Failure> {
+        let Some(reachability) = record.lifecycle.reachability() else { return Ok(None) };
+        let words = if follow { &reachability.logs_follow } else { &reachability.logs };
+        let Some(words) = words else { return Ok(None) };
+        let route = Attachment::of(reachability)?.map_or(Route::Here, |attachment| attachment.route());
+        let started = async {
+            let machine = self.parts.machines.visit(&route).await?;
+            machine.session.exec(ExecRequest::new(words.iter().cloned())).await
+        };
+        started.await.map(Some).map_err(|error| reach_failure(&error))
     }
 
     fn declares_connect(&self, record: &Record) -> bool {

@@ -62,7 +62,7 @@ pub(crate) enum Command {
     SshProxy(commands::ssh_proxy::SshProxyArguments),
     /// Copy files to or from a sandbox (ID:PATH)
     Cp(commands::cp::CpArguments),
-    /// Show what set-up and the extension said, or what a command said
+    /// Show what set-up, the extension and services said, or what a command said
     Logs(commands::logs::LogsArguments),
     /// Show what happened, from the durable log
     Events(commands::events::EventsArguments),

@@ -42,6 +42,10 @@ impl Machines for ReachedMachines {
         self.ways.at(route).await?.enter(door).await
     }
 
+    async fn visit(&self, route: &Route) -> Result<Entered, ReachError> {
+        self.ways.at(route).await?.session().await
+    }
+
     async fn place_lease(
         &self,
         route: &Route,

@@ -48,6 +48,14 @@ pub struct Reachability {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Words>"))]
     pub expire: Option<Vec<String>>,
+    /// Words of a command of the ssh host, or of this machine without one, that prints what the sandbox's services said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Words>"))]
+    pub logs: Option<Vec<String>>,
+    /// The same for a command that goes on printing what they say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Words>"))]
+    pub logs_follow: Option<Vec<String>>,
     /// Where a service of the sandbox is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^\S+$")))]
@@ -89,7 +97,12 @@ impl Reachability {
         checked("workdir", self.workdir.as_deref(), check_path)?;
         checked("url", self.url.as_deref(), check_word)?;
         checked("agent", self.agent.as_deref(), check_agent)?;
-        for (member, words) in [("enter", &self.enter), ("expire", &self.expire)] {
+        for (member, words) in [
+            ("enter", &self.enter),
+            ("expire", &self.expire),
+            ("logs", &self.logs),
+            ("logs_follow", &self.logs_follow),
+        ] {
             checked(member, words.as_deref(), check_command)?;
         }
         checked("host", self.host.as_ref(), |found| {
@@ -231,6 +244,8 @@ mod tests {
             (json!({"agent_path": "agent"}), "agent_path"),
             (json!({"workdir": "work"}), "workdir"),
             (json!({"enter": ["-c"]}), "enter"),
+            (json!({"logs": []}), "logs"),
+            (json!({"logs_follow": ["-f"]}), "logs_follow"),
             (json!({"expire": ["rm", "a\0b"]}), "expire"),
             (json!({"url": "https://box/ x"}), "url"),
             (json!({"remote_dir": "/work\nspace"}), "remote_dir"),

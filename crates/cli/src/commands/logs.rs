@@ -1,6 +1,6 @@
-//! `sandboxer logs`: what set-up and the extension said, or what a command said.
+//! `sandboxer logs`: what set-up, the extension and services said, or what a command said.
 
-use super::{Session, attach, following, naming, streams};
+use super::{Session, attach, following, naming, service_logs, streams};
 use crate::error::CommandResult;
 use crate::ui::text::harmless;
 use clap::Args;
@@ -33,6 +33,9 @@ impl LogsArguments {
 #[derive(Serialize)]
 struct Log {
     lines: Vec<Line>,
+    /// What its services said, where it has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    services: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -54,11 +57,7 @@ pub(crate) async fn logs(session: &Session<'_>, arguments: &LogsArguments) -> Co
         (Some(command), true) => follow_command(session, &id, command).await,
         (Some(command), false) => kept_output(session, &id, command).await,
         (None, true) => follow_sandbox(session, id).await,
-        (None, false) => {
-            let log = Log { lines: session.control().events(&of(id)).await?.into_iter().map(Line::from).collect() };
-            let text = || log.lines.iter().map(|line| harmless(&line.text)).collect::<Vec<_>>().join("\n");
-            Ok(session.output.data(&log, text))
-        }
+        (None, false) => show_sandbox(session, id).await,
     }
 }
 
@@ -66,12 +65,25 @@ fn of(id: SandboxId) -> EventFilter {
     EventFilter { sandbox_id: Some(id), kinds: vec![EventKind::Log], ..EventFilter::default() }
 }
 
+async fn show_sandbox(session: &Session<'_>, id: SandboxId) -> CommandResult<ExitCode> {
+    let lines = session.control().events(&of(id.clone())).await?.into_iter().map(Line::from).collect();
+    let services = if session.output.is_json() { service_logs::lines(session, &id).await? } else { None };
+    let log = Log { lines, services };
+    let text = || log.lines.iter().map(|line| harmless(&line.text)).collect::<Vec<_>>().join("\n");
+    let code = session.output.data(&log, text);
+    if !session.output.is_json() {
+        service_logs::show(session, &id).await?;
+    }
+    Ok(code)
+}
+
 async fn follow_sandbox(session: &Session<'_>, id: SandboxId) -> CommandResult<ExitCode> {
     let tell = |event| {
         let line = Line::from(event);
         session.output.data_line(&line, || harmless(&line.text));
     };
-    following::events(session, of(id.clone()), Some(id), tell).await
+    let own = following::events(session, of(id.clone()), Some(id.clone()), tell);
+    service_logs::follow(session, &id, own).await
 }
 
 async fn kept_output(session: &Session<'_>, id: &SandboxId, command: &str) -> CommandResult<ExitCode> {

@@ -29,6 +29,7 @@ pub(crate) mod reconcile;
 pub(crate) mod request;
 pub(crate) mod rm;
 pub(crate) mod run;
+mod service_logs;
 pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod ssh_config;

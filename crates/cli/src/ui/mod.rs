@@ -33,6 +33,11 @@ impl Output {
         self.verbose > 0
     }
 
+    /// Whether data is printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints data: as JSON when that was asked for, else as `human` says it.
     pub(crate) fn data<T: Serialize>(&self, value: &T, human: impl FnOnce() -> String) -> ExitCode {
         let text = if self.json {

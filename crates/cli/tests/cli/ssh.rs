@@ -3,6 +3,7 @@
 use crate::support::{House, Outcome, Running, Terminal, Who};
 use sandboxer_machinery::{Sshd, SshdOptions, until};
 use serde_json::Value;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -263,15 +264,19 @@ fn end_what_stays(place: &Place) {
     }
 }
 
-/// The class of the 0.1 guide, on a machine that is reached by ssh: commands and files go by its address alone.
-#[test]
-fn an_extension_in_python_whose_sandboxes_have_an_ssh_address_alone() {
-    let place = Place::new("");
+fn add_tools(place: &Place) {
     for tool in MORE_TOOLS {
         let found = ["/usr/bin", "/bin"].map(|folder| PathBuf::from(folder).join(tool));
         let found = found.iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{tool} is missing"));
         symlink(found, place.house.path("tools").join(tool)).expect("ours");
     }
+}
+
+/// The class of the 0.1 guide, on a machine that is reached by ssh: commands and files go by its address alone.
+#[test]
+fn an_extension_in_python_whose_sandboxes_have_an_ssh_address_alone() {
+    let place = Place::new("");
+    add_tools(&place);
     let config = place.path("ssh-config");
     let manifest = format!(
         "id: ext.vm-packer\ntitle: A workspace on a VM\nhandler: sandboxer.extensions.vm_packer:VMPackerExtension\n\
@@ -296,5 +301,89 @@ fn an_extension_in_python_whose_sandboxes_have_an_ssh_address_alone() {
     let removed = run(&["--json", "rm", "one"]).succeeded().json();
     assert!(removed.to_string().contains("which was there before"), "{removed:#}");
     assert!(!std::path::Path::new(workspace).exists());
+    end_what_stays(&place);
+}
+
+/// Says what services say, too: by words that are run over there.
+const WITH_SERVICES: &str = r#"
+from sandboxer.extensions.vm_packer import VMPackerExtension
+
+
+class Tried(VMPackerExtension):
+    def wait_ready(self, handle, *rest, **more):
+        found = dict(super().wait_ready(handle, *rest, **more))
+        found["logs"] = ["sh", "-c", "printf 'web | %s\\n' up; echo 'db | down' >&2; printf 'no end'"]
+        found["logs_follow"] = ["sh", "-c", "echo 'web | following'; exec sleep 1234.5"]
+        return found
+"#;
+
+/// What people do with a sandbox that is behind ssh: a shell, a port, copies, logs, and their own ssh.
+#[test]
+fn every_way_leads_into_a_sandbox_on_a_machine() {
+    let place = Place::new("");
+    add_tools(&place);
+    let config = place.path("ssh-config");
+    place.house.write("catalog/extensions/tried.py", WITH_SERVICES);
+    let manifest = format!(
+        "id: ext.tried\ntitle: Tried\nhandler: python:tried:Tried\ncapabilities: {{isolation_levels: [none], \
+         pricing_model: free}}\nconfig: {{vms: {{good: {{target: good, config_file: {config}}}}}}}\n"
+    );
+    place.house.write("catalog/extensions/ext.tried.yaml", manifest);
+    let profile = "id: profile.tried\nextension: ext.tried\ninputs: {defaults: {vm: good}}\n";
+    place.house.write("catalog/profiles/profile.tried.yaml", profile);
+    let command = |words: &[&str]| place.command(&[&["--catalog", "catalog"], words].concat());
+    let run = |words: &[&str]| place.house.noted(Running::start(command(words), None).finish());
+    run(&["create", "tried", "--name", "box"]).succeeded();
+
+    let mut shell = Terminal::with(&command(&["shell", "box"]), 24, 90);
+    shell.types("stty size; echo fir''st > note; exit 6\n");
+    shell.shows("24 90\r\n");
+    shell.ends_with(6);
+    run(&["cp", "box:note", "note"]).succeeded();
+    assert_eq!(std::fs::read_to_string(place.house.work().join("note")).expect("it was copied"), "first\n");
+
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let remote = listener.local_addr().expect("bound").port().to_string();
+    let forward = Running::start(command(&["forward", "box", &format!("0:{remote}")]), None);
+    let local: u16 = until("it says where it listens", || {
+        let end = format!(" → {remote}");
+        forward
+            .said()
+            .lines()
+            .find_map(|line| line.strip_suffix(end.as_str())?.strip_prefix("127.0.0.1:")?.parse().ok())
+    });
+    let greeting = std::thread::spawn(move || listener.accept().and_then(|(mut one, _)| one.write_all(b"hello")));
+    let mut said = String::new();
+    std::net::TcpStream::connect(("127.0.0.1", local)).expect("listens").read_to_string(&mut said).expect("it says so");
+    assert_eq!(said, "hello");
+    greeting.join().expect("no panic").expect("it took it");
+    forward.signal(rustix::process::Signal::INT);
+    forward.finish().succeeded();
+
+    let blocks = place.house.write("by-ssh", run(&["ssh-config"]).succeeded().stdout);
+    // Not the wrapper, which is for the way to the machine; that one is found by the program that this one starts.
+    let mut ssh = place.house.program_command("/usr/bin/ssh");
+    ssh.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", place.path("programs")));
+    ssh.arg("-F").arg(blocks).args(["box", "cat note; exit 4"]);
+    let outcome = Running::start(ssh, None).finish().ended_with(4);
+    assert_eq!(outcome.text(), "first\n", "{}", outcome.stderr);
+
+    let logs = run(&["logs", "box"]).succeeded();
+    assert!(logs.text().ends_with("web | up\nno end") && logs.stderr.contains("db | down"), "{logs:?}");
+    let logs = run(&["--json", "logs", "box"]).succeeded().json();
+    assert!(logs["services"].as_array().expect("lines").iter().any(|line| line == "web | up"), "{logs:#}");
+    let following = Running::start(command(&["logs", "-f", "box"]), None);
+    following.says("web | following");
+    following.signal(rustix::process::Signal::INT);
+    following.finish().succeeded();
+    let following = Running::start(command(&["--json", "logs", "-f", "box"]), None);
+    following.says(r#"{"service_line":"web | following"}"#);
+    run(&["rm", "box"]).succeeded();
+    following.finish().succeeded();
+    until("nothing goes on over there", || {
+        let words = std::fs::read_dir("/proc").expect("there").flatten();
+        let mut words = words.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+        (!words.any(|words| words == b"sleep\x001234.5\0")).then_some(())
+    });
     end_what_stays(&place);
 }
