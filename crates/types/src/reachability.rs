@@ -97,12 +97,9 @@ impl Reachability {
         checked("workdir", self.workdir.as_deref(), check_path)?;
         checked("url", self.url.as_deref(), check_word)?;
         checked("agent", self.agent.as_deref(), check_agent)?;
-        for (member, words) in [
-            ("enter", &self.enter),
-            ("expire", &self.expire),
-            ("logs", &self.logs),
-            ("logs_follow", &self.logs_follow),
-        ] {
+        for (member, words) in
+            [("enter", &self.enter), ("expire", &self.expire), ("logs", &self.logs), ("logs_follow", &self.logs_follow)]
+        {
             checked(member, words.as_deref(), check_command)?;
         }
         checked("host", self.host.as_ref(), |found| {
