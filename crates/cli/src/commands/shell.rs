@@ -23,7 +23,8 @@ pub(crate) async fn shell(session: &Session<'_>, arguments: ShellArguments) -> C
     let entrance = session.control().enter(&id).await?;
     let has_bash = match entrance.session.stat("/bin/bash".as_ref(), None).await {
         Ok(_) => true,
-        Err(error) if error.kind() == ReachErrorKind::NotFound => false,
+        // Where nobody can tell, there is at least that one.
+        Err(error) if matches!(error.kind(), ReachErrorKind::NotFound | ReachErrorKind::Unsupported) => false,
         Err(error) => return Err(error.into()),
     };
     let shell = if has_bash { "/bin/bash" } else { "/bin/sh" };
