@@ -72,6 +72,9 @@ pub(crate) struct AgentArguments {
     /// Serve the listening unix socket that is the standard input
     #[arg(long, hide = true)]
     inherited: bool,
+    /// Become the parent of what commands leave running
+    #[arg(long, hide = true)]
+    adopt: bool,
 }
 
 fn parse_address(text: &str) -> Result<Listen, String> {
@@ -99,14 +102,20 @@ pub(crate) fn agent(arguments: AgentArguments, output: &Output) -> CommandResult
     // What was entered already is where the sandbox wants its commands.
     let workdir = if arguments.relay.is_none() { std::env::current_dir().ok() } else { None };
     if let Some(socket) = arguments.relay.clone().map(RelaySocket::At).or(named) {
-        let relay = Relay { socket, sandbox, mark: arguments.mark, daemon: daemon(workdir)? };
+        let relay =
+            Relay { socket, sandbox, mark: arguments.mark, daemon: daemon(arguments.sandbox.is_some(), workdir)? };
         sandboxer_agent::relay(&relay).map_err(|error| failure(&error))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let inherited = arguments.inherited;
     let options = options(arguments)?;
     let guarded = options.token.is_some();
     let user = options.default_user.clone();
     let announce = |address: &str| {
+        // Whoever listened before knows it, and a log without a word goes with its daemon.
+        if inherited {
+            return;
+        }
         output.note(&format!("listening on {address}"));
         if address.starts_with("unix:") || guarded {
             return;
@@ -158,6 +167,7 @@ fn options(arguments: AgentArguments) -> CommandResult<Options> {
     options.workdir = arguments.workdir;
     options.leave_when_idle = arguments.leave_when_idle.map(TimeSpan::as_duration);
     options.default_home = home().ok();
+    options.adopts = arguments.adopt;
     if arguments.inherited {
         options.environment = login_environment();
         options.environment.extend(Some((AGENT_VARIABLE.to_owned(), own_path()?)));
@@ -190,10 +200,13 @@ fn own_path() -> CommandResult<String> {
 }
 
 /// How a relay starts the daemon: this very program.
-fn daemon(workdir: Option<PathBuf>) -> CommandResult<Vec<String>> {
+fn daemon(adopts: bool, workdir: Option<PathBuf>) -> CommandResult<Vec<String>> {
     let program = own_path()?;
     let words = ["agent", "--inherited", "--leave-when-idle", DAEMON_PATIENCE];
     let mut words: Vec<String> = std::iter::once(program).chain(words.map(str::to_owned)).collect();
+    if adopts {
+        words.push("--adopt".to_owned());
+    }
     if let Some(workdir) = workdir.as_deref().and_then(Path::to_str) {
         words.extend(["--workdir".to_owned(), workdir.to_owned()]);
     }
