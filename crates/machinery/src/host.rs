@@ -86,6 +86,11 @@ impl Host {
         self.engine.as_ref().expect("a host with an engine")
     }
 
+    /// Whether it has one.
+    pub fn has_engine(&self) -> bool {
+        self.engine.is_some()
+    }
+
     /// Gives podman there the image `busybox:latest`, as [`Engine::load_busybox`] does.
     pub fn load_busybox_for_podman(&self) {
         docker::load_busybox(&self.space, "podman");
@@ -144,7 +149,10 @@ impl Host {
     pub fn processes(&self) -> Vec<Process> {
         let is_its_own = |process: &Process| {
             let command = process.command.as_str();
-            is_sshd(process) || ["dockerd ", "containerd ", "containerd-shim"].iter().any(|own| command.contains(own))
+            is_sshd(process)
+                || ["dockerd ", "containerd ", "containerd-shim", "docker-proxy "]
+                    .iter()
+                    .any(|own| command.contains(own))
         };
         self.space.processes().into_iter().filter(|process| !is_its_own(process)).collect()
     }

@@ -91,9 +91,14 @@ impl Network {
             self.core.path("known").display(),
         )
         .expect("memory");
-        let path = self.core.path("config");
+        let path = self.ssh_config_path();
         std::fs::write(&path, text).expect("ours");
         path
+    }
+
+    /// Where [`Network::ssh_config`] writes.
+    pub fn ssh_config_path(&self) -> PathBuf {
+        self.core.path("config")
     }
 
     /// A way to a host that takes `delay` in each direction and can be cut.

@@ -15,6 +15,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// All of this machine.
+    pub fn all() -> impl Iterator<Item = Self> {
+        all().filter_map(process)
+    }
+
     /// Sends it a signal; nothing where it has ended.
     pub fn signal(&self, signal: Signal) {
         if let Some(process) = handle(self.pid) {

@@ -24,6 +24,9 @@ struct State {
     /// So many bytes still go through, of both directions together.
     left: AtomicU64,
     passed: AtomicU64,
+    /// What comes then: every connection is broken off, else silence.
+    breaks: AtomicBool,
+    cut: AtomicBool,
     ended: AtomicBool,
     streams: Mutex<Vec<TcpStream>>,
 }
@@ -34,6 +37,8 @@ impl Proxy {
             delay,
             left: AtomicU64::new(u64::MAX),
             passed: AtomicU64::new(0),
+            breaks: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             streams: Mutex::default(),
         });
@@ -62,18 +67,37 @@ impl Proxy {
 
     /// After so many bytes more it falls silent: nothing is closed, nothing goes through.
     pub fn silence_after(&self, bytes: u64) {
+        self.state.breaks.store(false, Ordering::SeqCst);
         self.state.left.store(bytes, Ordering::SeqCst);
+    }
+
+    /// After so many bytes more every connection is broken off, once; new ones can be made.
+    pub fn break_after(&self, bytes: u64) {
+        self.state.breaks.store(true, Ordering::SeqCst);
+        self.state.left.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Whether the instant of [`Proxy::silence_after`] or [`Proxy::break_after`] has come.
+    pub fn was_cut(&self) -> bool {
+        self.state.cut.load(Ordering::SeqCst)
     }
 
     /// Everything goes through from now on. What was swallowed is lost, so that connections of before are broken off.
     pub fn restore(&self) {
-        self.drop_connections();
+        self.state.drop_connections();
         self.state.left.store(u64::MAX, Ordering::SeqCst);
+        self.state.cut.store(false, Ordering::SeqCst);
     }
 
     /// Breaks every connection off; new ones can be made.
     pub fn drop_connections(&self) {
-        for stream in self.state.streams.lock().expect("nobody panics").drain(..) {
+        self.state.drop_connections();
+    }
+}
+
+impl State {
+    fn drop_connections(&self) {
+        for stream in self.streams.lock().expect("nobody panics").drain(..) {
             // One that ended already cannot be ended.
             drop(stream.shutdown(Shutdown::Both));
         }
@@ -130,7 +154,14 @@ fn listen(mut from: TcpStream, pieces: &mpsc::Sender<(Instant, Vec<u8>)>, delay:
         if allowed > 0 && pieces.send((Instant::now() + delay, buffer[..allowed].to_vec())).is_err() {
             return;
         }
+        if allowed < count && state.breaks.load(Ordering::SeqCst) {
+            state.cut.store(true, Ordering::SeqCst);
+            state.left.store(u64::MAX, Ordering::SeqCst);
+            state.drop_connections();
+            return;
+        }
         if allowed < count {
+            state.cut.store(true, Ordering::SeqCst);
             // Silence: what is said is swallowed, an end too, until the connection is broken off.
             while from.read(&mut buffer).is_ok_and(|count| count > 0) {}
             while state.left.load(Ordering::SeqCst) == 0 && !state.ended.load(Ordering::SeqCst) {

@@ -116,6 +116,9 @@ mod netns {
         assert!(!ssh(&network, "it", proxy.address(), &["true"]).status.success());
         assert_eq!(proxy.passed(), passed + passed / 2);
         proxy.restore();
+        proxy.break_after(passed / 2);
+        assert!(!ssh(&network, "it", proxy.address(), &["true"]).status.success());
+        assert!(proxy.was_cut());
         assert_eq!(said(&ssh(&network, "it", proxy.address(), &["echo again"])), "again");
     }
 
