@@ -129,11 +129,8 @@ impl Found {
                 "down" => found.obstacles.push((Obstacle::Down, rest.to_owned())),
                 "lacks" => found.obstacles.push((Obstacle::Lacks, rest.to_owned())),
                 "engine" => {}
-                tool => match Tool::read(tool) {
-                    Some(tool) => found.engine = Some((tool, rest.to_owned())),
-                    // What a login's shell says by itself.
-                    None => {}
-                },
+                // Anything else is what a login's shell says by itself.
+                tool => found.engine = Tool::read(tool).map(|tool| (tool, rest.to_owned())).or(found.engine),
             }
         }
         if has_home { Ok(found) } else { Err(garbled("its engine")) }

@@ -248,7 +248,7 @@ mod tests {
             panic!("not ready")
         };
         assert_eq!(entered.service, "web");
-        let ports = state(&kept, &[running.clone()]).ports();
+        let ports = state(&kept, std::slice::from_ref(&running)).ports();
         let expected = json!({
             "service": "web", "port": 80, "protocol": "tcp", "host_ip": "0.0.0.0", "host_port": 32768, "asked": "8080",
         });
@@ -262,7 +262,7 @@ mod tests {
     fn what_fails_is_told_at_once_whatever_else_is_waited_for() {
         let kept = json!({});
         let starting = inspected("db", json!({"Status": "running", "Health": {"Status": "starting"}}));
-        assert!(matches!(state(&kept, &[starting.clone()]).verdict(), Verdict::Waiting(_)));
+        assert!(matches!(state(&kept, std::slice::from_ref(&starting)).verdict(), Verdict::Waiting(_)));
         for broken in [
             json!({"Status": "exited", "ExitCode": 3}),
             json!({"Status": "running", "Health": {"Status": "unhealthy"}}),

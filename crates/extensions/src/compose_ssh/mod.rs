@@ -34,6 +34,8 @@ mod references;
 mod remove;
 mod resolve;
 mod run_file;
+#[cfg(test)]
+mod tests;
 mod variables;
 mod verbs;
 

@@ -197,7 +197,10 @@ impl Making<'_> {
         call.progress("compose", "bringing the stack up");
         let (folder, file) = (self.names.folder(), self.names.inside("compose.json"));
         let (project, variables) = (self.names.project(), self.names.inside("variables"));
-        let mut words = vec![folder.as_str(), &file];
+        let handle = self.handle(run_file);
+        let kept = Value::Object(handle.members().clone()).to_string();
+        let last = self.names.inside("handle");
+        let mut words = vec![folder.as_str(), &file, &last, &kept];
         words.extend(self.engine.tool.words());
         if self.engine.tool == Tool::Podman {
             words.extend(["--in-pod", "false"]);
@@ -209,13 +212,7 @@ impl Making<'_> {
         let document = Value::Object(run_file.document.clone()).to_string();
         let command = CommandLine::new(COMPOSE.words(words)).with_stdin(document);
         let output = self.host.run(&command, LONG, "bring the stack up").await?;
-        if !output.success() {
-            return Err(self.why_not_up(&output).await);
-        }
-        let handle = self.handle(run_file);
-        let kept = Value::Object(handle.members().clone()).to_string();
-        self.host.script(KEEP, &[&self.names.inside("handle")], kept.into_bytes(), "keep the handle").await?;
-        Ok(handle)
+        if output.success() { Ok(handle) } else { Err(self.why_not_up(&output).await) }
     }
 
     fn handle(&self, run_file: &RunFile) -> Handle {

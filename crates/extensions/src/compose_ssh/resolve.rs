@@ -4,7 +4,7 @@
 use super::document::{joined, parent};
 use super::engine::{Engine, Tool};
 use super::failure::{explain, garbled, of_status, precondition};
-use super::host::{COMPOSE, Host, KEEP, SHORT};
+use super::host::{COMPOSE, Host, SHORT};
 use super::inputs::Plan;
 use super::names::Names;
 use super::normalise::normalise;
@@ -17,7 +17,9 @@ use sandboxer_sdk::CommandLine;
 use sandboxer_types::source::parse_foreign;
 use sandboxer_types::{ErrorKind, Failure, Object};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Places = BTreeMap<String, places::Found>;
 
 /// What compose itself looks for, and what it lays over that.
 const DEFAULTS: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
@@ -29,6 +31,10 @@ const MOST_FILES: usize = 64;
 /// The compose files to begin with, and the folder that their paths begin at.
 struct Beginning {
     files: Vec<String>,
+    /// What the machine said of them.
+    found: Places,
+    /// The folder, really, that everything must stay in.
+    project: String,
     directory: String,
     /// The repository's own variables.
     variables: Vec<u8>,
@@ -45,35 +51,32 @@ pub(super) struct Resolving<'a> {
 impl Resolving<'_> {
     /// The file that runs.
     pub(super) async fn run_file(&self, agent: Option<String>) -> Result<RunFile, Failure> {
-        let work = self.names.work();
-        let root = places::look(self.host, std::slice::from_ref(&work), false).await?;
-        let project = root.get(&work).and_then(|found| found.real()).map(str::to_owned);
-        let project = project.ok_or_else(|| garbled("the project's folder"))?;
-        let beginning = self.beginning(&project).await?;
-        self.check_references(&beginning, &project).await?;
-        let file = variables::file(&beginning.variables, &self.plan.env);
-        self.host.script(KEEP, &[&self.names.inside("variables")], file, "keep the variables").await?;
+        let beginning = self.beginning().await?;
+        self.check_references(&beginning).await?;
         let document = self.config(&beginning).await?;
         let (mut refusals, mentions) = policy::examine(&document);
         let paths: BTreeSet<String> = mentions.iter().map(|mention| mention.path.clone()).collect();
         let found = places::look(self.host, &paths.into_iter().collect::<Vec<_>>(), false).await?;
-        refusals.extend(policy::examine_places(&mentions, &found, &project));
+        refusals.extend(policy::examine_places(&mentions, &found, &beginning.project));
         policy::judge(refusals, &self.plan.allowance)?;
         let labels = self.names.labels(self.host.call);
         run_file::make(document, &Additions { names: self.names, labels, plan: self.plan, agent })
     }
 
     /// Finds the files to begin with.
-    async fn beginning(&self, project: &str) -> Result<Beginning, Failure> {
-        let within = |name: &str| joined(project, name);
+    async fn beginning(&self) -> Result<Beginning, Failure> {
+        let work = self.names.work();
+        let within = |name: &str| joined(&work, name);
         let mut wanted: Vec<String> = match &self.plan.file {
             Some(file) => vec![within(file)],
             None => DEFAULTS.iter().chain(&OVERRIDES).map(|name| within(name)).collect(),
         };
         let directory = parent(&wanted[0]).to_owned();
         let variables = joined(&directory, ".env");
-        wanted.push(variables.clone());
+        wanted.extend([variables.clone(), work.clone()]);
         let found = places::look(self.host, &wanted, true).await?;
+        let project = found.get(&work).and_then(places::Found::real).map(str::to_owned);
+        let project = project.ok_or_else(|| garbled("the project's folder"))?;
         let is_file = |path: &String| found.get(path).is_some_and(|found| found.kind == Kind::File);
         let first = |names: &[&str]| names.iter().map(|name| within(name)).find(|path| is_file(path));
         let files: Vec<String> = match &self.plan.file {
@@ -89,33 +92,20 @@ impl Resolving<'_> {
                 .with_field("inputs.file", "names no file of the repository")
                 .with_hint("name the compose file: `file=path/below/the/repository.yaml`"));
         }
-        let mut refusals = Vec::new();
-        for path in files.iter().chain(std::iter::once(&variables)) {
-            self.check_read("a file to begin with", path, &found, project, &mut refusals);
-        }
-        policy::judge(refusals, &self.plan.allowance)?;
+        let mention = |path: &String| Mention { at: path.clone(), path: path.clone(), what: Mentioned::Read };
+        let mentions: Vec<Mention> = files.iter().chain(std::iter::once(&variables)).map(mention).collect();
+        policy::judge(policy::examine_places(&mentions, &found, &project), &self.plan.allowance)?;
         let own = found.get(&variables).filter(|found| found.kind == Kind::File);
-        Ok(Beginning { files, directory, variables: own.map(|found| found.contents.clone()).unwrap_or_default() })
-    }
-
-    fn check_read(
-        &self,
-        at: &str,
-        path: &str,
-        found: &std::collections::BTreeMap<String, places::Found>,
-        project: &str,
-        refusals: &mut Vec<Refusal>,
-    ) {
-        let mention = Mention { at: at.to_owned(), path: path.to_owned(), what: Mentioned::Read };
-        refusals.extend(policy::examine_places(&[mention], found, project));
+        let variables = own.map(|found| found.contents.clone()).unwrap_or_default();
+        Ok(Beginning { files, found, project, directory, variables })
     }
 
     /// Follows whatever the files have the compose tool read, before it reads it.
-    async fn check_references(&self, beginning: &Beginning, project: &str) -> Result<(), Failure> {
+    async fn check_references(&self, beginning: &Beginning) -> Result<(), Failure> {
         let mut seen: BTreeSet<String> = BTreeSet::new();
         let mut next: Vec<String> = beginning.files.clone();
+        let mut found = beginning.found.clone();
         while !next.is_empty() {
-            let found = places::look(self.host, &next, true).await?;
             let mut mentions = Vec::new();
             let mut refusals = Vec::new();
             let mut further = Vec::new();
@@ -132,7 +122,7 @@ impl Resolving<'_> {
             }
             let paths: BTreeSet<String> = mentions.iter().map(|mention| mention.path.clone()).collect();
             let places = places::look(self.host, &paths.into_iter().collect::<Vec<_>>(), false).await?;
-            refusals.extend(policy::examine_places(&mentions, &places, project));
+            refusals.extend(policy::examine_places(&mentions, &places, &beginning.project));
             policy::judge(refusals, &self.plan.allowance)?;
             seen.extend(next);
             next =
@@ -140,6 +130,7 @@ impl Resolving<'_> {
             if seen.len() + next.len() > MOST_FILES {
                 return Err(precondition(format!("more than {MOST_FILES} compose files include one another")));
             }
+            found = places::look(self.host, &next, true).await?;
         }
         Ok(())
     }
@@ -148,7 +139,7 @@ impl Resolving<'_> {
     async fn config(&self, beginning: &Beginning) -> Result<Object, Failure> {
         let project = self.names.project();
         let variables = self.names.inside("variables");
-        let mut words = vec![beginning.directory.as_str(), ""];
+        let mut words = vec![beginning.directory.as_str(), &variables, "", ""];
         words.extend(self.engine.tool.words());
         words.extend(["-p", &project, "--env-file", &variables]);
         for file in &beginning.files {
@@ -158,8 +149,10 @@ impl Resolving<'_> {
         if self.engine.tool == Tool::Plugin {
             words.extend(["--format", "json"]);
         }
+        let kept = variables::file(&beginning.variables, &self.plan.env);
+        let command = CommandLine::new(COMPOSE.words(words)).with_stdin(kept);
         let doing = "resolve the compose file";
-        let output = self.host.run(&CommandLine::new(COMPOSE.words(words)), SHORT, doing).await?;
+        let output = self.host.run(&command, SHORT, doing).await?;
         if let Some(failure) = of_status(&output, doing) {
             let failure = if output.status == 1 || output.status == 15 { explain(&output, doing) } else { failure };
             return Err(failure.with_field("inputs.file", "cannot be resolved by the compose tool"));

@@ -59,6 +59,11 @@ impl FakeHost {
         });
     }
 
+    /// Removes a file, or a folder with everything in it.
+    pub fn remove(&self, path: &str) {
+        self.with(|contents| remove(contents, path));
+    }
+
     /// A file's contents.
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {
         self.with(|contents| contents.files.get(path).cloned().flatten())
