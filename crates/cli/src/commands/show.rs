@@ -5,6 +5,7 @@ use crate::error::CommandResult;
 use crate::ui::text::harmless;
 use clap::Args;
 use sandboxer_types::{CleanupReport, SandboxStatus};
+use serde_json::Value;
 use std::process::ExitCode;
 
 /// What `show` takes.
@@ -58,6 +59,9 @@ pub(crate) fn describe(status: &SandboxStatus) -> String {
                 line(name, value);
             }
         }
+        for port in ports(reachability.ports.as_ref()) {
+            line("port", &port);
+        }
     }
     if let Some(failure) = &status.failure {
         line("failure", &format!("{} ({}, residue {})", failure.message, failure.kind, failure.residue));
@@ -68,6 +72,20 @@ pub(crate) fn describe(status: &SandboxStatus) -> String {
         }
     }
     text
+}
+
+/// Ports that are somewhere else outside, a line each; those of an extension that says it in another way, as it does.
+fn ports(ports: Option<&Value>) -> Vec<String> {
+    let Some(ports) = ports else { return Vec::new() };
+    let said = |port: &Value| {
+        let number = |name: &str| port.get(name).and_then(Value::as_u64);
+        let word = |name: &str| port.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (inside, outside) = (number("port")?, number("host_port")?);
+        let shown = format!("{} {inside}/{} is {outside} on {}", word("service"), word("protocol"), word("host_ip"));
+        Some(harmless(&shown).trim_start().to_owned())
+    };
+    let lines: Option<Vec<String>> = ports.as_array().and_then(|ports| ports.iter().map(said).collect());
+    lines.unwrap_or_else(|| vec![ports.to_string()])
 }
 
 /// A cleanup report, a line a fact.

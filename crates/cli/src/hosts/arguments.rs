@@ -43,8 +43,9 @@ const OVER: [&str; 6] = ["-F", "none", "-oBatchMode=yes", "-oControlMaster=no", 
 const NOWHERE: &str = "mux.invalid";
 
 /// A connection whose socket and log are in those places.
-pub(super) fn connection(socket: &Path, log: &Path, place: &SshDestination) -> Vec<String> {
+pub(super) fn connection(socket: &Path, log: &Path, place: &SshDestination, config: Option<&Path>) -> Vec<String> {
     let mut words = CONNECTION.map(str::to_owned).to_vec();
+    words.extend(instead(config));
     words.extend(["-S".to_owned(), socket.display().to_string(), "-E".to_owned(), log.display().to_string()]);
     words.extend(destination(place));
     words
@@ -66,6 +67,11 @@ pub(super) fn session(socket: &Path) -> Vec<String> {
     words
 }
 
+/// A config file instead of the user's.
+fn instead(config: Option<&Path>) -> Vec<String> {
+    config.map(|config| vec!["-F".to_owned(), config.display().to_string()]).unwrap_or_default()
+}
+
 /// How ssh is told where to go.
 pub(crate) fn destination(destination: &SshDestination) -> Vec<String> {
     let mut words = Vec::new();
@@ -80,22 +86,23 @@ pub(crate) fn destination(destination: &SshDestination) -> Vec<String> {
 }
 
 /// A login that may ask questions: whether the key is the right one, or for a password.
-pub(crate) fn login(place: &SshDestination) -> Vec<String> {
+pub(crate) fn login(place: &SshDestination, config: Option<&Path>) -> Vec<String> {
     let mut words: Vec<String> = PLAIN.map(str::to_owned).to_vec();
+    words.extend(instead(config));
     words.extend(destination(place));
     words.push("exit 0".to_owned());
     words
 }
 
 /// The first login, as a person types it.
-pub(crate) fn by_hand(destination: &SshDestination) -> String {
-    shown(&login(destination))
+pub(crate) fn by_hand(destination: &SshDestination, config: Option<&Path>) -> String {
+    shown(&login(destination, config))
 }
 
 /// The command as a person would type it, without what only we need.
 fn shown(arguments: &[String]) -> String {
     let words = arguments.iter().skip_while(|word| word.starts_with("-o"));
-    let quoted = words.map(|word| match word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:@%+".contains(&b)) {
+    let quoted = words.map(|word| match word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:@%+/".contains(&b)) {
         true => word.clone(),
         false => format!("'{word}'"),
     });
@@ -111,7 +118,9 @@ mod tests {
         let words = |text: &str| destination(&text.parse().unwrap()).join(" ");
         assert_eq!(words("build-1"), "-- build-1");
         assert_eq!(words("me@build-1:2222"), "-l me -p 2222 -- build-1");
+        let other = Some(Path::new("/etc/ssh-of-ours"));
+        assert_eq!(by_hand(&"b".parse().unwrap(), other), "ssh -F /etc/ssh-of-ours -- b 'exit 0'");
         assert_eq!(words("root@[2001:db8::1]:22"), "-l root -p 22 -- 2001:db8::1");
-        assert_eq!(login(&"build-1".parse().unwrap()).last().map(String::as_str), Some("exit 0"));
+        assert_eq!(login(&"build-1".parse().unwrap(), None).last().map(String::as_str), Some("exit 0"));
     }
 }

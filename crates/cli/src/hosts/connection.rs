@@ -5,7 +5,7 @@ use super::arguments;
 use super::reason::{Login, Reason};
 use sandboxer_types::SshDestination;
 use std::io::{Error, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -34,13 +34,13 @@ pub(super) fn ssh(arguments: impl IntoIterator<Item = String>) -> Command {
 
 impl Connection {
     /// Connects, or says why not. Asks nobody anything.
-    pub(super) async fn open(place: &SshDestination) -> Result<(Self, Login), (Reason, String)> {
+    pub(super) async fn open(place: &SshDestination, config: Option<&Path>) -> Result<(Self, Login), (Reason, String)> {
         let local = |error: Error| (Reason::Other, format!("cannot make a folder for a socket: {error}"));
         // Short, since a socket's path must be.
         let folder = tempfile::Builder::new().prefix("sbx-").tempdir_in("/tmp").map_err(local)?;
         let connection = Self { folder };
         let log = connection.path("log");
-        let words = arguments::connection(&connection.path("c"), &log, place);
+        let words = arguments::connection(&connection.path("c"), &log, place, config);
         let status = match timeout(STEP * 2, ssh(words).status()).await {
             Err(_) => return Err((Reason::TimedOut, format!("it did not answer within {} s", (STEP * 2).as_secs()))),
             Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {

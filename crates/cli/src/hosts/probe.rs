@@ -32,13 +32,13 @@ pub(crate) struct Report {
     pub(crate) checks: Vec<Finding>,
 }
 
-/// Asks a host all there is to ask. Changes nothing there, and leaves nothing.
-pub(crate) async fn probe(host: &Host) -> Report {
+/// Asks a host all there is to ask, by the user's ssh config or the one given in its place. Changes nothing there, and leaves nothing.
+pub(crate) async fn probe(host: &Host, config: Option<&Path>) -> Report {
     let destination = host.destination();
     let checks = match &destination {
         None => of_this_machine(&asked(Session::start(Command::new("/bin/sh")), &word()).await),
-        Some(place) => match Connection::open(place).await {
-            Err((reason, detail)) => unreached(reason, &detail, &by_hand(place)),
+        Some(place) => match Connection::open(place, config).await {
+            Err((reason, detail)) => unreached(reason, &detail, &by_hand(place, config)),
             Ok((connection, login)) => {
                 let asked = asked(connection.session(), &word()).await;
                 let mut seen = Seen { login, asked, opening: None, sessions: 0, forwarding: Err(String::new()) };

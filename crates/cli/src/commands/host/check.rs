@@ -12,6 +12,7 @@ use sandboxer_types::source::Fault;
 use sandboxer_types::{ErrorKind, Failure, Host, HostId, Residue};
 use serde::Serialize;
 use serde_json::json;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// So many hosts are asked at once.
@@ -23,15 +24,21 @@ struct Reports {
 }
 
 /// Asks them. Ends with the status of a host that is not reached when one cannot be used.
-pub(super) fn check(catalog: &Catalog, ids: &[HostId], output: &Output) -> CommandResult<ExitCode> {
+pub(super) fn check(
+    catalog: &Catalog,
+    ids: &[HostId],
+    config: Option<&Path>,
+    output: &Output,
+) -> CommandResult<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| local_fault("start the runtime", &error))?;
     runtime.block_on(async {
         let interrupts = Interrupts::listen()?;
-        let (hosts, broken) = chosen(catalog, ids, output).await?;
-        let asked = futures::stream::iter(&hosts).map(probe).buffered(AT_ONCE).collect::<Vec<Report>>();
+        let (hosts, broken) = chosen(catalog, ids, config, output).await?;
+        let asked =
+            futures::stream::iter(&hosts).map(|host| probe(host, config)).buffered(AT_ONCE).collect::<Vec<Report>>();
         let reports = tokio::select! {
             reports = asked => Reports { hosts: reports },
             () = interrupts.cancel.cancelled() => {
@@ -50,7 +57,12 @@ pub(super) fn check(catalog: &Catalog, ids: &[HostId], output: &Output) -> Comma
 }
 
 /// The hosts to ask, and whether some cannot be, for what is wrong with their description.
-async fn chosen(catalog: &Catalog, ids: &[HostId], output: &Output) -> CommandResult<(Vec<Host>, bool)> {
+async fn chosen(
+    catalog: &Catalog,
+    ids: &[HostId],
+    config: Option<&Path>,
+    output: &Output,
+) -> CommandResult<(Vec<Host>, bool)> {
     let mut hosts = Vec::new();
     let mut broken = false;
     if ids.is_empty() {
@@ -68,7 +80,7 @@ async fn chosen(catalog: &Catalog, ids: &[HostId], output: &Output) -> CommandRe
     for id in ids {
         match catalog.host(id) {
             Ok(entry) => hosts.push(entry.host.clone()),
-            Err(Miss::Unknown { .. }) if is_alias(id, None).await => hosts.push(Host::named(id.clone())),
+            Err(Miss::Unknown { .. }) if is_alias(id, config).await => hosts.push(Host::named(id.clone())),
             Err(Miss::Broken { faults, .. }) => return Err(described_badly(id, &faults, output)),
             Err(miss) => return Err(Failure::from(miss).into()),
         }

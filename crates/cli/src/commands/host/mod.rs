@@ -15,6 +15,7 @@ use sandboxer_broker::catalog::{Catalog, CatalogHost, Listing, Miss};
 use sandboxer_types::{ErrorKind, Failure, Host, HostId, Residue, SshDestination};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 /// The commands under `host`.
@@ -52,7 +53,7 @@ pub(crate) fn host(config: &Config, command: HostCommand, output: &Output) -> Co
     match command {
         HostCommand::Ls => Ok(ls(&catalog(config), output)),
         HostCommand::Add(arguments) => add(config, arguments, output),
-        HostCommand::Check { ids } => check::check(&catalog(config), &ids, output),
+        HostCommand::Check { ids } => check::check(&catalog(config), &ids, config.ssh_config.as_deref(), output),
     }
 }
 
@@ -120,9 +121,9 @@ fn add(config: &Config, arguments: AddArguments, output: &Output) -> CommandResu
     }
     let file = hosts::add(&config.config, &host)?;
     let login = if std::io::stdin().is_terminal() {
-        log_in(&host, &destination)
+        log_in(&host, &destination, config.ssh_config.as_deref())
     } else {
-        let command = hosts::by_hand(&destination);
+        let command = hosts::by_hand(&destination, config.ssh_config.as_deref());
         output.note(&format!("log in once by hand, so that its key is known: {command}"));
         Ok(())
     };
@@ -132,9 +133,9 @@ fn add(config: &Config, arguments: AddArguments, output: &Output) -> CommandResu
 }
 
 /// The first login asks whether the machine's key is right, and for what else it needs.
-fn log_in(host: &Host, destination: &SshDestination) -> CommandResult<()> {
+fn log_in(host: &Host, destination: &SshDestination, config: Option<&Path>) -> CommandResult<()> {
     let mut command = Command::new("ssh");
-    command.args(hosts::login(destination)).stdout(Stdio::null());
+    command.args(hosts::login(destination, config)).stdout(Stdio::null());
     let status = command.status().map_err(|error| local_fault("start `ssh`", &error))?;
     if status.success() {
         return Ok(());
