@@ -10,6 +10,12 @@ pub(super) fn set(service: &mut Object, resources: &Resources) {
     // An engine takes whole bytes and whole processes.
     set_one(service, "memory", "mem_limit", memory, |value| json!((value as u64).to_string()));
     set_one(service, "pids", "pids_limit", resources.pids.map(|pids| pids as f64), |value| json!(value as u64));
+    // What is left of them is empty, and compared with the others all the same.
+    if let Some(resources) = service.get_mut("deploy").and_then(|deploy| deploy.pointer_mut("/resources")) {
+        if let Some(resources) = resources.as_object_mut() {
+            resources.remove("limits");
+        }
+    }
     if let Some(memory) = service.get("mem_limit").cloned() {
         // Without this, as much again may be swapped out.
         let memory = number(&memory);
@@ -80,8 +86,7 @@ mod tests {
         let own = json!({"cpus": "0.5", "mem_limit": "10k", "pids_limit": -1});
         assert_eq!(with_limits(own), json!({"cpus": 0.5, "mem_limit": "10240", "pids_limit": 64}));
         let deployed = json!({"deploy": {"resources": {"limits": {"cpus": 4, "memory": "2g", "pids": 3}}}});
-        let expected =
-            json!({"deploy": {"resources": {"limits": {}}}, "cpus": 1.0, "mem_limit": "1048576", "pids_limit": 3});
+        let expected = json!({"deploy": {"resources": {}}, "cpus": 1.0, "mem_limit": "1048576", "pids_limit": 3});
         assert_eq!(with_limits(deployed), expected);
     }
 
@@ -92,7 +97,7 @@ mod tests {
             panic!("a mapping")
         };
         set(&mut service, &Resources::default());
-        let expected = json!({"mem_limit": "1g", "cpus": 2, "deploy": {"resources": {"limits": {}}}});
+        let expected = json!({"mem_limit": "1g", "cpus": 2, "deploy": {"resources": {}}});
         assert_eq!(Value::Object(service), expected);
     }
 }

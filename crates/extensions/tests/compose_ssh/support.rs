@@ -29,6 +29,8 @@ pub(crate) struct There {
     leases: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
     /// How many commands it still runs; one more finds it gone.
     pub(crate) patience: Arc<Mutex<Option<usize>>>,
+    /// The answer to the last of them is lost: it is done, and nobody is told.
+    pub(crate) loses_answers: bool,
 }
 
 impl There {
@@ -39,9 +41,7 @@ impl There {
     fn answers(&self) -> Result<(), Failure> {
         let mut patience = self.patience.lock().expect("nobody panics");
         if let Some(left) = patience.as_mut() {
-            *left = left.checked_sub(1).ok_or_else(|| {
-                Failure::new(ErrorKind::HostUnreachable, "the machine does not answer").with_residue(Residue::Unknown)
-            })?;
+            *left = left.checked_sub(1).ok_or_else(gone)?;
         }
         Ok(())
     }
@@ -51,6 +51,10 @@ impl There {
             .await
             .expect("it is there")
     }
+}
+
+fn gone() -> Failure {
+    Failure::new(ErrorKind::HostUnreachable, "the machine does not answer").with_residue(Residue::Unknown)
 }
 
 #[async_trait]
@@ -128,7 +132,8 @@ impl Scene {
         }
         host.run(&["mkdir", "-p", "/root/.cache/sandboxer"]);
         host.run(&["cp", "/bin/busybox", AGENT]);
-        let there = There { host: Arc::new(host), leases: Arc::default(), patience: Arc::default() };
+        let there =
+            There { host: Arc::new(host), leases: Arc::default(), patience: Arc::default(), loses_answers: false };
         let extension = ComposeSshExtension::new(Arc::new(there.clone()));
         Self { there, extension, repositories: tempfile::tempdir().expect("a folder"), _network: network }
     }
@@ -165,6 +170,18 @@ impl Scene {
             reason: TeardownReason::Requested,
         };
         self.extension.teardown(&sandbox.call, &request).await
+    }
+
+    /// From now on the last answer before the machine is gone is lost.
+    pub(crate) fn lose_answers(&mut self) {
+        self.there.loses_answers = true;
+        self.extension = ComposeSshExtension::new(Arc::new(self.there.clone()));
+    }
+
+    /// Whether nothing of any sandbox is there; a lease may be, which would find nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.there.host.engine().holdings().is_empty()
+            && !self.there.host.contents().iter().any(|path| path.contains("/compose/"))
     }
 
     /// Nothing is left there of any sandbox.
@@ -204,6 +221,11 @@ impl Sandbox {
 
     pub(crate) fn minimal(&self) -> Handle {
         Handle::minimal(&self.request.sandbox_id, &self.request.host)
+    }
+
+    pub(crate) fn with_profile(mut self, change: impl FnOnce(&mut Profile)) -> Self {
+        change(&mut self.request.profile);
+        self
     }
 
     pub(crate) fn with_options(mut self, options: Value) -> Self {

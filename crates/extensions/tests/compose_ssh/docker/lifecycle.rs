@@ -2,7 +2,8 @@
 
 use crate::support::{Sandbox, Scene};
 use sandboxer_machinery::Compose;
-use serde_json::json;
+use sandboxer_types::{ByteSize, Network, Resources};
+use serde_json::{Value, json};
 
 const TWO: &str = "
 services:
@@ -61,5 +62,58 @@ async fn two_sandboxes_of_one_repository_stand_side_by_side_and_leave_nothing() 
         let again = scene.teardown(one).await.expect("nothing to do");
         assert!(again.complete && again.already_absent.len() >= 5, "{again:?}");
     }
+    scene.is_clean();
+}
+
+#[tokio::test]
+async fn a_profile_without_a_network_and_with_limits_is_honoured() {
+    let scene = Scene::new(Compose::Plugin);
+    let compose = "services: {web: {image: busybox, command: [sleep, '1000'], ports: ['8080:80'], deploy: {resources: {limits: {cpus: '0.1', memory: 1g}}}}}\n";
+    let sandbox = Sandbox::new("box", json!({"repo": scene.repository("app", compose)})).with_profile(|profile| {
+        profile.network = Network::None;
+        profile.resources =
+            Resources { cpus: Some(1.0), memory: Some(ByteSize::bytes(64 << 20)), pids: Some(50), disk: None };
+    });
+    let reachability = scene.ready(&sandbox).await;
+    assert!(reachability.ports.is_none());
+    assert_eq!(reachability.limits_unenforced.len(), 1, "{:?}", reachability.limits_unenforced);
+    let network: Value =
+        serde_json::from_str(&scene.there.host.engine().run(&["network", "inspect", "sandboxer-box_default"]))
+            .expect("JSON");
+    assert_eq!(network[0]["Internal"], true);
+    let inspected: Value =
+        serde_json::from_str(&scene.there.host.engine().run(&["inspect", "sandboxer-box-web-1"])).expect("JSON");
+    let limits = &inspected[0]["HostConfig"];
+    assert_eq!(
+        (&limits["Memory"], &limits["NanoCpus"], &limits["PidsLimit"]),
+        (&json!(64 << 20), &json!(100_000_000), &json!(50))
+    );
+    assert!(scene.teardown(&sandbox).await.expect("removed").complete);
+    scene.is_clean();
+}
+
+#[tokio::test]
+async fn what_it_builds_is_its_own_and_goes_with_it() {
+    let scene = Scene::new(Compose::Plugin);
+    let compose = "services:\n  web: {image: app, build: {context: ., dockerfile: in/Dockerfile}, command: [sleep, '1000']}\n  \
+        worker: {image: app, command: [sleep, '1000'], depends_on: [web]}\n";
+    let repository = scene.repository("app", compose);
+    std::fs::create_dir(format!("{repository}/in")).expect("ours");
+    std::fs::write(format!("{repository}/in/Dockerfile"), "FROM busybox\nRUN echo built >/built\n").expect("ours");
+    scene.there.host.engine().run(&["tag", "busybox", "app"]);
+    for (id, build) in [("one", false), ("two", true)] {
+        let sandbox = Sandbox::new(id, json!({"repo": repository, "service": "worker", "build": build}));
+        let enter = scene.ready(&sandbox).await.enter.expect("a container");
+        let words: Vec<&str> = enter.iter().map(String::as_str).chain(["cat", "/built"]).collect();
+        assert_eq!(scene.there.run(&words).await.text(), "built");
+    }
+    for id in ["one", "two"] {
+        let report = scene.teardown(&Sandbox::new(id, json!({}))).await.expect("removed");
+        assert!(report.complete && report.removed.iter().any(|one| one.starts_with("image ")), "{report:?}");
+    }
+    // What was called so before is what it was.
+    let images = scene.there.host.engine().run(&["image", "ls", "--format", "{{.Repository}}"]);
+    assert_eq!(images.lines().filter(|name| *name == "app").count(), 1, "{images}");
+    scene.there.host.engine().run(&["rmi", "app"]);
     scene.is_clean();
 }
