@@ -279,14 +279,14 @@ fn an_extension_in_python_whose_sandboxes_have_an_ssh_address_alone() {
     add_tools(&place);
     let config = place.path("ssh-config");
     let manifest = format!(
-        "id: ext.vm-packer\ntitle: A workspace on a VM\nhandler: sandboxer.extensions.vm_packer:VMPackerExtension\n\
+        "id: ext.packed\ntitle: A workspace on a VM\nhandler: python:sandboxer.extensions.vm_packer:VMPackerExtension\n\
          capabilities: {{isolation_levels: [none], pricing_model: self-hosted}}\n\
          config: {{vms: {{haskell-build: {{target: good, config_file: {config}}}}}}}\n"
     );
-    place.house.write("catalog/extensions/ext.vm-packer.yaml", manifest);
+    place.house.write("catalog/extensions/ext.packed.yaml", manifest);
     place.house.write(
         "catalog/profiles/profile.vm-haskell-build.yaml",
-        "id: profile.vm-haskell-build\nextension: ext.vm-packer\ninputs: {defaults: {vm: haskell-build}}\n",
+        "id: profile.vm-haskell-build\nextension: ext.packed\ninputs: {defaults: {vm: haskell-build}}\n",
     );
     let run = |typed: &[&str]| place.run(&[&["--catalog", "catalog"], typed].concat());
     let status = run(&["--json", "create", "vm-haskell-build", "--name", "one"]).succeeded().json();
