@@ -45,7 +45,7 @@ const LAST_LOOK: Duration = Duration::from_millis(200);
 pub fn run(options: Options, announce: impl FnOnce(&str)) -> Result<(), AgentError> {
     harden()?;
     check_descriptors(&options)?;
-    if options.init && !rustix::process::getpid().is_init() {
+    if (options.init || options.adopts) && !rustix::process::getpid().is_init() {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| AgentError::setup("become the parent of orphans")(error.into()))?;
     }
@@ -65,7 +65,7 @@ async fn serve(
     found: Rlimit,
     workers: Workers,
 ) -> Result<(), AgentError> {
-    let reaper = Arc::new(Reaper::new(options.init));
+    let reaper = Arc::new(Reaper::new(options.init || options.adopts));
     Arc::clone(&reaper).watch().map_err(AgentError::setup("watch for ended processes"))?;
     let endpoint = Endpoint::open(&options.listen)?;
     let socket = endpoint.socket();

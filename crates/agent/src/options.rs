@@ -20,6 +20,9 @@ pub struct Options {
     /// root's too, cannot trace what is not theirs, so that they cannot look into the agent.
     #[serde(default)]
     pub init: bool,
+    /// Whether it becomes the parent of what its commands leave running, and stays as long as that does: so whoever ends the
+    /// sandbox on a machine that others use, too, finds it.
+    pub adopts: bool,
     /// The user of requests that name none.
     pub default_user: String,
     /// Inherited descriptors, open for writing, of the `cgroup.procs` (or `tasks`) files that every command joins. A
@@ -56,6 +59,7 @@ impl Options {
         Self {
             listen,
             init: false,
+            adopts: false,
             default_user: default_user.into(),
             commands_cgroup_fds: Vec::new(),
             command_rlimits: CommandLimits::default(),

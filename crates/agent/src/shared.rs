@@ -81,9 +81,13 @@ impl Shared {
         self.accounts.read()
     }
 
-    /// The default user of an agent that runs as that user, where no file lists it.
+    /// The default user of an agent that runs as that user, where no file lists it; of root, only by its number.
     fn unlisted(&self, name: &str) -> Option<User> {
-        let Power::Own { uid } = self.power else { return None };
+        let uid = match self.power {
+            Power::Own { uid } => uid,
+            Power::Root if name == "0" => 0,
+            Power::Root => return None,
+        };
         if name != self.defaults.get().user {
             return None;
         }

@@ -143,6 +143,11 @@ impl Processes {
         self.table().known.is_empty()
     }
 
+    /// Whether anything runs that commands have left, as far as the agent has adopted it.
+    pub(crate) fn has_orphans(&self) -> bool {
+        self.reaper.has_orphans()
+    }
+
     /// Kills the groups of all commands that run under a lease.
     pub(crate) fn kill_under(&self, lease: &str) {
         for command in self.running().iter().filter(|command| command.lease.as_deref() == Some(lease)) {

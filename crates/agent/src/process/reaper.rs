@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait, waitpid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group, wait, waitid, waitpid,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -71,6 +73,13 @@ impl Reaper {
                 tracing::warn!(%error, pid, "cannot kill a command");
             }
         }
+    }
+
+    /// Whether what commands have left still runs, as far as it became ours.
+    pub(crate) fn has_orphans(&self) -> bool {
+        // No child is an error to the kernel; one that ended is collected in a moment.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.everyone && waitid(WaitId::All, look).is_ok()
     }
 
     fn awaited(&self) -> MutexGuard<'_, HashMap<u32, oneshot::Sender<Exit>>> {
