@@ -78,6 +78,16 @@ pub struct Entrance {
     pub session: Arc<dyn Session>,
 }
 
+/// The folder of a ready sandbox's workspace, and a way to it.
+pub struct Workspace {
+    /// Where it is; `None` where nobody has said.
+    pub folder: Option<String>,
+    /// What it was made from: the sandbox's input `repo`.
+    pub repo: Option<String>,
+    /// The way to it: into the sandbox, or to its machine where the workspace is beside what commands enter.
+    pub session: Arc<dyn Session>,
+}
+
 /// Everything sand-boxer can do. The engine implements it, and so does a client of an engine elsewhere; command line
 /// and servers only translate to and from it.
 #[async_trait]
@@ -101,6 +111,9 @@ pub trait Control: Send + Sync {
 
     /// A way into a ready sandbox.
     async fn enter(&self, sandbox_id: &SandboxId) -> Result<Entrance, Failure>;
+
+    /// A way to the workspace of a ready sandbox.
+    async fn workspace(&self, sandbox_id: &SandboxId) -> Result<Workspace, Failure>;
 
     /// What the services of a ready sandbox say: the output of a command of the machine that it is on, which goes on with
     /// `follow` until it is signalled. `None` where the extension named no such command.

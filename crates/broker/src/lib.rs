@@ -20,7 +20,7 @@ mod single_call;
 pub mod state;
 pub mod store;
 
-pub use control::{Context, Control, Entrance, ListFilter, Observer, OrphanSearch, Unobserved};
+pub use control::{Context, Control, Entrance, ListFilter, Observer, OrphanSearch, Unobserved, Workspace};
 pub use engine::{Broker, Extensions, Parts, Patience};
 pub use machines::{Machines, NoMachines};
 pub use ownership::{FileLocks, Liveness, ProcessLock, start_ticks};

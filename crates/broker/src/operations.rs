@@ -1,11 +1,11 @@
 //! The engine's side of [`Control`]: each operation, in terms of sagas, store and plans.
 
-use crate::control::{Context, Control, Entrance, ListFilter, OrphanSearch};
+use crate::control::{Context, Control, Entrance, ListFilter, OrphanSearch, Workspace};
 use crate::engine::{Broker, no_such_sandbox};
 use crate::hosts::Spot;
 use crate::journal::take_step;
 use crate::reconcile::{OrphanReport, ReconcileReport};
-use crate::state::{Lifecycle, OperationKind, Step};
+use crate::state::{Lifecycle, OperationKind, Record, Step};
 use crate::store::EventFilter;
 use async_trait::async_trait;
 use sandboxer_reach::Execution;
@@ -52,21 +52,20 @@ impl Control for Broker {
     }
 
     async fn enter(&self, sandbox_id: &SandboxId) -> Result<Entrance, Failure> {
-        let mut record = self.record(sandbox_id).await?;
-        if matches!(record.lifecycle, Lifecycle::Waiting { .. }) && record.operation.is_none() {
-            self.finish(sandbox_id, true, &Context::default()).await?;
-            record = self.record(sandbox_id).await?;
-        }
-        let Lifecycle::Ready { .. } = &record.lifecycle else {
-            return Err(not_ready(sandbox_id, record.state()));
-        };
-        if record.lease.has_expired(self.parts.clock.as_ref()) {
-            return Err(Failure::new(ErrorKind::Precondition, format!("the lease of `{sandbox_id}` has run out"))
-                .with_residue(Residue::Present)
-                .with_hint("`sandboxer reconcile` removes what is left of it"));
-        }
+        let record = self.ready_record(sandbox_id).await?;
         let session = self.open_session(&record, None).await?;
         Ok(Entrance { status: self.describe(&record), profile: record.profile, session })
+    }
+
+    async fn workspace(&self, sandbox_id: &SandboxId) -> Result<Workspace, Failure> {
+        let record = self.ready_record(sandbox_id).await?;
+        let reachability = record.lifecycle.reachability();
+        let folder = reachability.and_then(|found| found.remote_dir.clone());
+        Ok(Workspace {
+            session: self.open_workspace(&record).await?,
+            folder: folder.or_else(|| record.profile.workdir.clone()),
+            repo: record.inputs.get("repo").and_then(|repo| repo.as_str()).map(str::to_owned),
+        })
     }
 
     async fn service_logs(&self, sandbox_id: &SandboxId, follow: bool) -> Result<Option<Execution>, Failure> {
@@ -119,6 +118,26 @@ impl Control for Broker {
 
     fn check_inputs(&self, request: &SandboxCreateRequest) -> Result<Object, Failure> {
         Ok(self.intend(request, Spot::localhost())?.inputs)
+    }
+}
+
+impl Broker {
+    /// The record of a sandbox that can be used, once its making is finished.
+    async fn ready_record(&self, sandbox_id: &SandboxId) -> Result<Record, Failure> {
+        let mut record = self.record(sandbox_id).await?;
+        if matches!(record.lifecycle, Lifecycle::Waiting { .. }) && record.operation.is_none() {
+            self.finish(sandbox_id, true, &Context::default()).await?;
+            record = self.record(sandbox_id).await?;
+        }
+        let Lifecycle::Ready { .. } = &record.lifecycle else {
+            return Err(not_ready(sandbox_id, record.state()));
+        };
+        if record.lease.has_expired(self.parts.clock.as_ref()) {
+            return Err(Failure::new(ErrorKind::Precondition, format!("the lease of `{sandbox_id}` has run out"))
+                .with_residue(Residue::Present)
+                .with_hint("`sandboxer reconcile` removes what is left of it"));
+        }
+        Ok(record)
     }
 }
 

@@ -36,6 +36,19 @@ impl Broker {
         Ok(Arc::new(session.map_err(|error| reach_failure(&error))?))
     }
 
+    /// Opens a way to a sandbox's workspace: to its machine, where that has the workspace beside what commands enter.
+    pub(crate) async fn open_workspace(&self, record: &Record) -> Result<Arc<dyn Session>, Failure> {
+        let beside = record.lifecycle.reachability().filter(|found| {
+            found.enter.is_some()
+                && found.remote_dir.is_some()
+                && found.starting_folder() != found.remote_dir.as_deref()
+        });
+        let Some(reachability) = beside else { return self.open_session(record, None).await };
+        let route = Attachment::of(reachability)?.map_or(Route::Here, |attachment| attachment.route());
+        let machine = self.parts.machines.visit(&route).await;
+        machine.map(|entered| entered.session).map_err(|error| reach_failure(&error))
+    }
+
     /// What is to be done on the machine that a sandbox of that reachability is reached through; `None` where another way leads
     /// in. By the manifest's word: nothing is started to hear that an extension knows no other way.
     pub(crate) fn attachment(

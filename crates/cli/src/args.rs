@@ -62,6 +62,8 @@ pub(crate) enum Command {
     SshProxy(commands::ssh_proxy::SshProxyArguments),
     /// Copy files to or from a sandbox (ID:PATH)
     Cp(commands::cp::CpArguments),
+    /// Make a sandbox's workspace the same as a directory here, by sending what differs
+    Sync(commands::sync::SyncArguments),
     /// Show what set-up, the extension and services said, or what a command said
     Logs(commands::logs::LogsArguments),
     /// Show what happened, from the durable log

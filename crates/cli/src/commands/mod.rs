@@ -35,6 +35,7 @@ pub(crate) mod show;
 pub(crate) mod ssh_config;
 pub(crate) mod ssh_proxy;
 mod streams;
+pub(crate) mod sync;
 mod terminal;
 pub(crate) mod trust;
 
@@ -144,6 +145,13 @@ async fn dispatch(session: &Session<'_>, command: Command) -> CommandResult<Exit
             copied = cp::cp(session, &arguments) => copied,
             () = session.interrupts.cancel.cancelled() => Err(Failure::new(ErrorKind::Cancelled, "the copy was broken off")
                 .with_residue(Residue::None)
+                .into()),
+        },
+        Command::Sync(arguments) => tokio::select! {
+            synced = sync::sync(session, &arguments) => synced,
+            () = session.interrupts.cancel.cancelled() => Err(Failure::new(ErrorKind::Cancelled, "the sync was broken off")
+                .with_residue(Residue::None)
+                .with_hint("the next one makes good what is missing")
                 .into()),
         },
         Command::Logs(arguments) => logs::logs(session, &arguments).await,

@@ -2,7 +2,7 @@
 
 use crate::support::{House, Transcript, Who, words};
 
-const COMMANDS: [&str; 40] = [
+const COMMANDS: [&str; 41] = [
     "",
     "run",
     "create",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 40] = [
     "forward",
     "ssh-config",
     "cp",
+    "sync",
     "logs",
     "events",
     "extend",

@@ -2,6 +2,7 @@
 //!
 //! Tests of sandboxes are in `root` and `user`, so that a machine that cannot have them can leave those out.
 
+mod attached;
 mod backends;
 mod catalog;
 mod help;

@@ -39,6 +39,7 @@ pub(super) async fn wait(machines: &dyn Machines, call: &Call, handle: &Handle) 
         remote_dir: Some(place.names.workspace()),
         host: handle.text("host").and_then(|host| host.parse::<HostId>().ok()),
         enter: enter(&place),
+        workdir: Some(place.names.workspace()),
         agent_path: inside.then(|| format!("{folder}/agent")),
         expire: agent.map(|agent| place.names.end(&agent, place.prefix())),
         isolation: Some(isolation(separate)),

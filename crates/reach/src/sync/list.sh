@@ -6,7 +6,9 @@ target=$1 count=0 found=0
 shift
 for record; do
   count=$((count + 1))
-  if [ -f "$record" ] && [ ! -h "$record" ] && exec 3<"$record"; then
+  # One that cannot be replaced is of no use.
+  if [ -f "$record" ] && [ ! -h "$record" ] && [ -r "$record" ] && [ -w "${record%/*}" ]; then
+    exec 3<"$record"
     found=$count
     break
   fi
