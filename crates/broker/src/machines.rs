@@ -19,7 +19,8 @@ pub trait Machines: Send + Sync {
         Err(out_of_reach(route))
     }
 
-    /// Has the machine run `expire` once nobody has renewed that lease for `span`. Renews one that is there.
+    /// Has the machine run `expire` once nobody has renewed the lease of that sandbox for `span`; without words, it ends at least
+    /// what runs there under the sandbox's name. Renews a lease that is there.
     ///
     /// # Errors
     ///
@@ -27,7 +28,7 @@ pub trait Machines: Send + Sync {
     async fn place_lease(&self, route: &Route, name: &str, span: Duration, expire: &[String])
     -> Result<(), ReachError>;
 
-    /// Gives a lease up; one that is absent is no error.
+    /// Ends what runs there under a sandbox's name, our agent among it, and gives its lease up. What is absent is no error.
     async fn release_lease(&self, route: &Route, name: &str) -> Result<(), ReachError>;
 
     /// The leases that the machine holds for us.

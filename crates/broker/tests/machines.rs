@@ -224,7 +224,11 @@ async fn the_lease_is_released_last_and_owed_until_the_machine_is_back() {
     let refused = Fault { kind: ErrorKind::Forbidden, residue: Residue::Present, after_effect: false };
     machine.world.add_fault(Verb::Teardown, refused);
     assert_eq!(remove(&machine, &id).await.state, State::TearingDown);
-    assert_eq!(machine.world.leases(), [id.clone()], "the machine's own switch stays as long as anything does");
+    assert_eq!(
+        machine.world.leases(),
+        std::slice::from_ref(&id),
+        "the machine's own switch stays as long as anything does"
+    );
 
     machine.world.machines(|park| park.is_down = true);
     let status = remove(&machine, &id).await;
@@ -264,7 +268,7 @@ async fn a_machine_that_was_started_anew_gets_its_leases_back() {
     assert_eq!(action(&reconcile(&machine, true).await), Action::PlaceLease);
     assert_eq!(machine.world.leases(), []);
     assert_eq!(action(&reconcile(&machine, false).await), Action::PlaceLease);
-    assert_eq!(machine.world.leases(), [id.clone()]);
+    assert_eq!(machine.world.leases(), std::slice::from_ref(&id));
 
     forget();
     machine.world.machines(|park| park.is_down = true);
@@ -273,6 +277,22 @@ async fn a_machine_that_was_started_anew_gets_its_leases_back() {
     machine.world.mend();
     machine.world.take(&id);
     assert!(matches!(action(&reconcile(&machine, false).await), Action::TearDown(_)), "nothing to hold a lease for");
+    assert_eq!(machine.world.leases(), []);
+}
+
+#[tokio::test]
+async fn what_is_removed_while_it_is_extended_keeps_no_lease() {
+    let machine = Machine::new().expect("a folder");
+    through_a_machine(&machine.world);
+    for _ in 0..30 {
+        let id = create(&machine, None).await.expect("made").sandbox_id;
+        let extended = async |b: &Broker| drop(b.extend(&id, TimeSpan::seconds(7200)).await);
+        let removed = async |b: &Broker| drop(b.remove(&id, &Context::default()).await);
+        tokio::join!(with(&machine, extended), with(&machine, removed));
+        let state = show(&machine, &id).await.state;
+        assert_eq!(machine.world.leases().contains(&id), !state.is_closed(), "{state}");
+        remove(&machine, &id).await;
+    }
     assert_eq!(machine.world.leases(), []);
 }
 

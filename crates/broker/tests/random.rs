@@ -13,7 +13,7 @@ use std::time::Duration;
 /// One thing that happens. `crash` is the instant at which the acting process dies, if it gets there.
 #[derive(Debug, Clone)]
 enum Happening {
-    Create { crash: Option<usize>, cancel: bool, tether: Option<u32>, name: bool, through_a_machine: bool },
+    Create(Creation),
     Extend { which: usize, crash: Option<usize> },
     Destroy { which: usize, crash: Option<usize> },
     TwoDestroyAtOnce { which: usize, crash: Option<usize> },
@@ -24,6 +24,16 @@ enum Happening {
     MachineStartsAnew { agents_run: bool, lets_in: bool },
     Fail { verb: Verb, fault: Fault },
     LateOnesFinish,
+}
+
+/// How a sandbox is asked for.
+#[derive(Debug, Clone)]
+struct Creation {
+    crash: Option<usize>,
+    cancel: bool,
+    tether: Option<u32>,
+    name: bool,
+    through_a_machine: bool,
 }
 
 fn crash() -> impl Strategy<Value = Option<usize>> {
@@ -42,21 +52,19 @@ fn fault() -> impl Strategy<Value = Fault> {
     words.prop_map(|(kind, residue, after_effect)| Fault { kind, residue, after_effect })
 }
 
+fn creation() -> impl Strategy<Value = Creation> {
+    (crash(), any::<bool>(), proptest::option::of(1u32..3), any::<bool>(), any::<bool>()).prop_map(
+        |(crash, cancel, tether, name, through_a_machine)| Creation { crash, cancel, tether, name, through_a_machine },
+    )
+}
+
 fn happening() -> impl Strategy<Value = Happening> {
     let verb = prop_oneof![
         4 => prop_oneof![Just(Verb::Provision), Just(Verb::WaitReady), Just(Verb::Teardown), Just(Verb::Extend)],
         3 => prop_oneof![Just(Verb::Enter), Just(Verb::PlaceLease), Just(Verb::ReleaseLease), Just(Verb::Leases)],
     ];
     prop_oneof![
-        5 => (crash(), any::<bool>(), proptest::option::of(1u32..3), any::<bool>(), any::<bool>()).prop_map(
-            |(crash, cancel, tether, name, through_a_machine)| Happening::Create {
-                crash,
-                cancel,
-                tether,
-                name,
-                through_a_machine,
-            }
-        ),
+        5 => creation().prop_map(Happening::Create),
         2 => (any::<usize>(), crash()).prop_map(|(which, crash)| Happening::Extend { which, crash }),
         3 => (any::<usize>(), crash()).prop_map(|(which, crash)| Happening::Destroy { which, crash }),
         2 => (any::<usize>(), crash()).prop_map(|(which, crash)| Happening::TwoDestroyAtOnce { which, crash }),
@@ -90,29 +98,33 @@ fn pick(ids: &[SandboxId], which: usize) -> Option<SandboxId> {
     ids.get(which % ids.len().max(1)).cloned()
 }
 
+async fn create(machine: &Machine, creation: Creation) {
+    let Creation { crash, cancel, tether, name, through_a_machine } = creation;
+    let ssh = through_a_machine.then(|| "me@box".to_owned());
+    let reachability = Reachability { ssh, ..Reachability::default() };
+    machine.world.answer(|answers| answers.reachability = Some(reachability));
+    let mut request = machine.request();
+    request.tether = tether.map(|pid| machine.set_tether(pid, true));
+    request.name = name.then(|| "the-one".parse::<SandboxName>().expect("valid"));
+    let process = machine.start(crash).expect("the store opens");
+    process
+        .run(async |broker: &Broker| {
+            let context = Context::default();
+            let withdraw = async {
+                if cancel {
+                    context.cancel.cancel();
+                }
+            };
+            drop(tokio::join!(broker.create(request, true, &context), withdraw))
+        })
+        .await;
+}
+
 /// What processes answer may be any error; what must hold is told by the world and the store alone.
 async fn happen(machine: &Machine, happening: Happening) {
     let process = |fatal| machine.start(fatal).expect("the store opens");
     match happening {
-        Happening::Create { crash, cancel, tether, name, through_a_machine } => {
-            let ssh = through_a_machine.then(|| "me@box".to_owned());
-            let reachability = Reachability { ssh, ..Reachability::default() };
-            machine.world.answer(|answers| answers.reachability = Some(reachability));
-            let mut request = machine.request();
-            request.tether = tether.map(|pid| machine.set_tether(pid, true));
-            request.name = name.then(|| "the-one".parse::<SandboxName>().expect("valid"));
-            process(crash)
-                .run(async |broker: &Broker| {
-                    let context = Context::default();
-                    let withdraw = async {
-                        if cancel {
-                            context.cancel.cancel();
-                        }
-                    };
-                    drop(tokio::join!(broker.create(request, true, &context), withdraw))
-                })
-                .await;
-        }
+        Happening::Create(creation) => create(machine, creation).await,
         Happening::Extend { which, crash } => {
             process(crash)
                 .run(async |broker: &Broker| {

@@ -14,7 +14,7 @@ pub struct Attachment {
     /// The machine to go through, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jump: Option<SshDestination>,
-    /// What the machine runs when the lease runs out; when empty, it only ends the commands.
+    /// What the machine runs when the lease runs out; when empty, it only ends what runs there under the sandbox's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expire: Vec<String>,
 }

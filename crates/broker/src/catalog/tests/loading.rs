@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn what_is_compiled_in_is_without_fault() {
-    let catalog = load(&[CatalogSource::BuiltIn(COMPILED_IN)]);
+    let catalog = load(&[CatalogSource::BuiltIn(COMPILED_IN), CatalogSource::BuiltIn(ALSO_COMPILED_IN)]);
     assert_eq!(catalog.check(), []);
     for id in ["profile.local", "profile.local-net"] {
         let profile = profile(&catalog, id).expect("compiled in");
@@ -25,7 +25,7 @@ fn the_files_of_this_repository_are_the_ones_compiled_in() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let catalog = load(&[CatalogSource::Given(root)]);
     assert_eq!(catalog.check(), []);
-    assert_eq!(catalog.extensions().len() + catalog.profiles().len(), COMPILED_IN.len());
+    assert_eq!(catalog.extensions().len() + catalog.profiles().len(), COMPILED_IN.len() + ALSO_COMPILED_IN.len());
 }
 
 #[test]

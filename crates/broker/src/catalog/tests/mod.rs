@@ -12,13 +12,27 @@ use std::path::{Path, PathBuf};
 
 const HANDLERS: &[BuiltinHandler] = &[
     BuiltinHandler { name: "local", extension: "ext.local", module: None },
+    BuiltinHandler {
+        name: "compose-ssh",
+        extension: "ext.compose-ssh",
+        module: Some("sandboxer.extensions.compose_ssh"),
+    },
     BuiltinHandler { name: "vm-packer", extension: "ext.vm-packer", module: Some("sandboxer.extensions.vm_packer") },
 ];
 
+/// Of what is compiled in, so much that tests of everything else have something to stand on.
 const COMPILED_IN: &[(&str, &str)] = &[
     ("extensions/ext.local.yaml", include_str!("../../../../../extensions/ext.local.yaml")),
     ("profiles/profile.local.yaml", include_str!("../../../../../profiles/profile.local.yaml")),
     ("profiles/profile.local-net.yaml", include_str!("../../../../../profiles/profile.local-net.yaml")),
+];
+
+/// The rest of it.
+const ALSO_COMPILED_IN: &[(&str, &str)] = &[
+    ("extensions/ext.compose-ssh.yaml", include_str!("../../../../../extensions/ext.compose-ssh.yaml")),
+    ("extensions/ext.vm-packer.yaml", include_str!("../../../../../extensions/ext.vm-packer.yaml")),
+    ("profiles/profile.compose.yaml", include_str!("../../../../../profiles/profile.compose.yaml")),
+    ("profiles/profile.vm-haskell-build.yaml", include_str!("../../../../../profiles/profile.vm-haskell-build.yaml")),
 ];
 
 const GUIDE_MANIFEST: &str = "\
