@@ -189,7 +189,7 @@ impl Scene {
     pub(crate) fn is_clean(&self) {
         assert!(self.there.host.engine().holdings().is_empty(), "{:?}", self.there.host.engine().holdings());
         let left: Vec<String> =
-            self.there.host.contents().into_iter().filter(|path| path.contains("/compose/")).collect();
+            self.there.host.contents().into_iter().filter(|path| path.contains("/.local")).collect();
         assert!(left.is_empty(), "{left:?}");
         assert!(self.there.leases().is_empty(), "{:?}", self.there.leases());
     }

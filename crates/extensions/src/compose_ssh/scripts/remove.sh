@@ -47,6 +47,16 @@ if [ -e "$folder" ]; then
   fi
   [ -e "$folder" ] || printf 'folder %s\n' "$folder"
 fi
+# The last one takes along what the first one made.
+above=${folder%/*}
+case $above in
+  */.local/share/sandboxer/compose)
+    for part in compose sandboxer share .local; do
+      rmdir "$above" 2>/dev/null || break
+      above=${above%/*}
+    done
+    ;;
+esac
 images=$(all images -q --no-trunc) || exit
 for image in $images; do rid image "$image" rmi -f; done
 exit 0
