@@ -5,12 +5,16 @@ use crate::config::{Config, secret_variables};
 use crate::hosts::is_alias;
 use async_trait::async_trait;
 use sandboxer_broker::Machines;
-use sandboxer_reach::{Doorway, Entered, Lease, ReachError, Route, SshSettings};
+use sandboxer_reach::{
+    Doorway, Entered, ExecEvent, ExecRequest, Lease, Machine, ReachError, ReachErrorKind, Route, Session, SshSettings,
+};
 use sandboxer_types::HostId;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Of what an end says, so many bytes are kept.
+const MOST_SAID: usize = 4096;
 /// The agent that is put on machines is this very program.
 const PROGRAM: &str = "/proc/self/exe";
 
@@ -53,14 +57,45 @@ impl Machines for ReachedMachines {
         span: Duration,
         expire: &[String],
     ) -> Result<(), ReachError> {
-        self.ways.at(route).await?.place_lease(name, span, expire).await
+        let machine = self.ways.at(route).await?;
+        if expire.is_empty() {
+            // Then at least what runs there under its name comes to an end.
+            return machine.place_lease(name, span, &end_words(&machine, name).await?).await;
+        }
+        machine.place_lease(name, span, expire).await
     }
 
     async fn release_lease(&self, route: &Route, name: &str) -> Result<(), ReachError> {
-        self.ways.at(route).await?.release_lease(name).await
+        let machine = self.ways.at(route).await?;
+        end_sandbox(&machine, name).await?;
+        machine.release_lease(name).await
     }
 
     async fn leases(&self, route: &Route) -> Result<Vec<Lease>, ReachError> {
         self.ways.at(route).await?.leases().await
     }
+}
+
+/// The words of a command that ends what runs on a machine under a sandbox's name: its own agent, and what that has started.
+async fn end_words(machine: &Machine, sandbox: &str) -> Result<[String; 4], ReachError> {
+    Ok([machine.agent_path().await?, "agent".to_owned(), "--end".to_owned(), sandbox.to_owned()])
+}
+
+/// Ends what runs there under its name.
+async fn end_sandbox(machine: &Machine, sandbox: &str) -> Result<(), ReachError> {
+    let words = end_words(machine, sandbox).await?;
+    let mut execution = machine.agent().await?.exec(ExecRequest::new(words)).await?;
+    let mut said = Vec::new();
+    while let Some(event) = execution.next_event().await? {
+        if let ExecEvent::Stdout(bytes) | ExecEvent::Stderr(bytes) = event {
+            said.extend_from_slice(&bytes);
+            said.truncate(MOST_SAID);
+        }
+    }
+    if execution.wait().await?.success() {
+        return Ok(());
+    }
+    let message = format!("what runs under its name on {} does not end", machine.route());
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    Err(ReachError::new(ReachErrorKind::Precondition, message).with_source(said))
 }

@@ -4,7 +4,7 @@
 use crate::support::{House, Outcome, Running, Who, until};
 use sandboxer_machinery::{Sshd, SshdOptions, end};
 use sandboxer_reach::{Lease, Machines, Route, SshSettings};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// An extension of three methods whose sandboxes are folders of the host, by the engine's word alone. It never goes there.
@@ -17,8 +17,10 @@ class Remote(SandboxExtension):
         return {'sandbox_id': inputs['sandbox_id'], 'host': host, 'ssh': self.call.ssh}
 
     def wait_ready(self, handle):
-        mark = self.config['marks'] + '/' + handle['sandbox_id']
-        return {'ssh': handle['ssh'], 'host': handle['host'], 'expire': ['touch', mark]}
+        reached = {'ssh': handle['ssh'], 'host': handle['host']}
+        if 'marks' in self.config:
+            reached['expire'] = ['touch', self.config['marks'] + '/' + handle['sandbox_id']]
+        return reached
 
     def teardown(self, handle):
         assert self.call.ssh == handle.get('ssh', self.call.ssh)
@@ -46,6 +48,10 @@ impl Place {
             house.path("server/id").display()
         );
         std::fs::write(house.path("ssh-config"), config).expect("ours");
+        let bare = "id: ext.bare\ntitle: Folders\nhandler: remote:Remote\ncapabilities: {isolation_levels: [none], \
+                    pricing_model: self-hosted}\n";
+        house.write("catalog/extensions/ext.bare.yaml", bare);
+        house.write("catalog/profiles/profile.bare.yaml", "id: profile.bare\nextension: ext.bare\n");
         let manifest = format!(
             "id: ext.remote\ntitle: Folders\nhandler: remote:Remote\ncapabilities: {{isolation_levels: [none], pricing_model: \
              self-hosted}}\nconfig: {{marks: {}}}\n",
@@ -158,6 +164,37 @@ fn a_host_removes_what_nobody_comes_back_for() {
     std::fs::remove_file(place.house.state().join("store.sqlite")).expect("there");
     until("the host ends it", || place.mark(&id).exists().then_some(()));
     until("nothing is held any more", || place.leases().is_empty().then_some(()));
+}
+
+/// Starts a command that goes on, and returns where the kernel tells of it.
+fn lasting(place: &Place, id: &str) -> PathBuf {
+    let number = place.house.path("there/number");
+    let script = "cd \"$HOME\" && echo $$ > number.new && mv number.new number && exec sleep 1000";
+    place.run(&["exec", "-d", id, "--", "sh", "-c", script]).succeeded();
+    let number = until("it runs", || std::fs::read_to_string(&number).ok());
+    let process = PathBuf::from("/proc").join(number.trim());
+    assert!(lives(&process));
+    process
+}
+
+/// One that only waits for its parent has no words any more.
+fn lives(process: &Path) -> bool {
+    std::fs::read(process.join("cmdline")).is_ok_and(|words| !words.is_empty())
+}
+
+#[test]
+fn what_runs_there_ends_with_the_sandbox_or_with_its_lease() {
+    let place = Place::new();
+    let made = place.run(&["--json", "create", "bare", "--host", "build-1"]).succeeded();
+    let process = lasting(&place, &id_of(&made));
+    place.run(&["rm", &id_of(&made)]).succeeded();
+    assert!(!lives(&process), "what was started in it is gone with it");
+
+    std::fs::remove_file(place.house.path("there/number")).expect("there");
+    let made = place.run(&["--json", "create", "bare", "--host", "build-1", "--ttl", "10s"]).succeeded();
+    let process = lasting(&place, &id_of(&made));
+    std::fs::remove_file(place.house.state().join("store.sqlite")).expect("there");
+    until("the host ends it", || (!lives(&process)).then_some(()));
 }
 
 #[test]
