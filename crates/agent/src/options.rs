@@ -22,6 +22,7 @@ pub struct Options {
     pub init: bool,
     /// Whether it becomes the parent of what its commands leave running, and stays as long as that does: so whoever ends the
     /// sandbox on a machine that others use, too, finds it.
+    #[serde(default)]
     pub adopts: bool,
     /// The user of requests that name none.
     pub default_user: String,
