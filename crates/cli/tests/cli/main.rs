@@ -5,6 +5,7 @@
 mod attached;
 mod backends;
 mod catalog;
+mod docker;
 mod help;
 mod hosts;
 mod lifecycle;

@@ -9,9 +9,12 @@
 //! - What the shell says of a process that was killed is left out: shells differ in that.
 //! - A line `? 3` below it is its status; without one it is 0.
 //! - ```` <!-- file: NAME --> ```` on the line before a block of any kind writes that block to the file NAME.
+//! - `<!-- hosts: build-1 vm -->` has the page's commands run where these hosts are aliases of ssh's configuration; those whose
+//!   names begin with `build` have docker with compose.
 //! - A command that is not to be run, such as an installation, stands in a block of another kind: `text` or `sh`.
 
 use crate::support::{House, Running, Who, names_in};
+use sandboxer_machinery::{Compose, HostOptions, Network};
 use snapbox::Data;
 use snapbox::filter::NormalizeToExpected;
 use std::collections::BTreeSet;
@@ -84,16 +87,67 @@ fn script(steps: &[Step]) -> String {
     script
 }
 
+/// The hosts that a page wants.
+fn hosts(page: &str) -> Option<Vec<&str>> {
+    let names = page.lines().find_map(|line| line.strip_prefix("<!-- hosts: ")?.strip_suffix(" -->"))?;
+    Some(names.split(' ').collect())
+}
+
+/// Runs the steps of a page that wants hosts.
+fn differences_with_hosts(page: &str, names: &[&str]) -> Vec<String> {
+    let network = Network::new();
+    let hosts: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let compose = if name.starts_with("build") { Compose::Plugin } else { Compose::None };
+            let host = network.host_with(name, HostOptions { compose, ..HostOptions::default() });
+            if compose == Compose::Plugin {
+                host.engine().load_busybox();
+            }
+            host
+        })
+        .collect();
+    let addresses: Vec<_> = hosts.iter().map(|host| (host.name(), host.address())).collect();
+    let house = House::new(Who::Caller);
+    house.run_through(network.prefix().iter().map(String::as_str));
+    let found = differences_in(&house, page, &[("SANDBOXER_SSH_CONFIG", network.ssh_config(&addresses))]);
+    end_connections(&house.path("state/ssh"));
+    for host in &hosts {
+        let left = (host.name().starts_with("build")).then(|| host.engine().holdings());
+        assert!(left.as_ref().is_none_or(|left| left.is_empty()), "{}: {left:?}", host.name());
+    }
+    found
+}
+
+/// Those of ssh that wait in the background whether somebody wants them again.
+fn end_connections(folder: &Path) {
+    for entry in std::fs::read_dir(folder).expect("made").map(|entry| entry.expect("readable").path()) {
+        // Others lead to agents.
+        if entry.extension().is_none() && entry.with_extension("log").exists() {
+            let ended = std::process::Command::new("ssh")
+                .args(["-F", "none", "-O", "exit", "-S"])
+                .arg(&entry)
+                .arg("x")
+                .output();
+            assert!(ended.expect("ssh starts").status.success(), "{}", entry.display());
+        }
+    }
+}
+
 /// Runs a page's steps, and returns what is not as the page says.
 fn differences(page: &str) -> Vec<String> {
+    differences_in(&House::new(Who::Caller), page, &[])
+}
+
+fn differences_in(house: &House, page: &str, environment: &[(&str, PathBuf)]) -> Vec<String> {
     let steps = steps(page);
-    let house = House::new(Who::Caller);
     let programs = house.path("programs");
     std::fs::create_dir(&programs).expect("ours");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sandboxer"), programs.join("sandboxer")).expect("ours");
     let mut command = house.program_command("sh");
     let path = format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", programs.display());
     command.args(["-c", &script(&steps)]).env("PATH", path).env("USER", "ada");
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     let outcome = house.noted(Running::start(command, None).finish());
     let text = outcome.text().replace(house.work().to_str().expect("a plain path"), "[CWD]");
     let mut ids = names_in(page);
@@ -183,11 +237,25 @@ fn what_the_pages_show_is_what_happens() {
     let mut wrong = Vec::new();
     for path in pages() {
         let page = std::fs::read_to_string(&path).expect("readable");
-        if page.contains("```console") {
+        if page.contains("```console") && hosts(&page).is_none() {
             wrong.extend(differences(&page).into_iter().map(|difference| format!("{}, {difference}", path.display())));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// The same of pages that want hosts.
+pub(crate) fn check_pages_with_hosts() {
+    let mut count = 0;
+    for path in pages() {
+        let page = std::fs::read_to_string(&path).expect("readable");
+        if let Some(names) = hosts(&page) {
+            count += 1;
+            let wrong = differences_with_hosts(&page, &names);
+            assert!(wrong.is_empty(), "{}: {}", path.display(), wrong.join("\n\n"));
+        }
+    }
+    assert!(count > 0, "no page wants hosts");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod background;
 mod crash;
-mod docs;
+pub(crate) mod docs;
 mod faults;
 mod full_disk;
 mod gone;

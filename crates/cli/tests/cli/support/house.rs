@@ -51,6 +51,11 @@ impl House {
         house
     }
 
+    /// From now on the program is one of this place's own: another build does not change it in the middle.
+    pub(crate) fn keep_program(&mut self) {
+        self.move_program_in();
+    }
+
     /// The build folder may be root's alone.
     fn move_program_in(&mut self) {
         let own = self.path("sandboxer");
@@ -73,8 +78,8 @@ impl House {
     }
 
     /// Starts everything through another program from now on, such as `nsenter`.
-    pub(crate) fn run_through<const N: usize>(&self, program: [&str; N]) {
-        self.prefix.borrow_mut().extend(program.map(str::to_owned));
+    pub(crate) fn run_through<'a>(&self, program: impl IntoIterator<Item = &'a str>) {
+        self.prefix.borrow_mut().extend(program.into_iter().map(str::to_owned));
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
