@@ -104,3 +104,34 @@ fn destination(address: Option<&str>) -> Result<Option<SshDestination>, Failure>
             .with_hint(SshDestination::FORMS)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Lifecycle;
+    use serde_json::json;
+
+    #[test]
+    fn what_an_older_version_wrote_is_read_as_nothing_attached() {
+        let handle = json!({"sandbox_id": "a", "host": "localhost"});
+        let read = |value| serde_json::from_value::<Lifecycle>(value).expect("readable");
+        let ready = read(json!({"state": "ready", "handle": handle, "reachability": {"ssh": "box"}}));
+        assert_eq!(ready.attached(), None);
+        let torn = read(json!({"state": "tearing_down", "handle": handle, "reason": "requested"}));
+        assert!(matches!(torn, Lifecycle::TearingDown { attachment: None, .. }));
+    }
+
+    #[test]
+    fn only_what_leads_through_a_machine_is_attached() {
+        let of = |ssh: Option<&str>, enter: Option<&str>| {
+            let enter = enter.map(|word| vec![word.to_owned()]);
+            let jump = Some("gate".to_owned());
+            let reachability = Reachability { ssh: ssh.map(str::to_owned), enter, jump, ..Reachability::default() };
+            Attachment::of(&reachability).map(|found| found.map(|found| found.route().to_string()))
+        };
+        assert_eq!(of(None, None), Ok(None));
+        assert_eq!(of(Some("me@box"), None), Ok(Some("me@box through gate".to_owned())));
+        assert_eq!(of(None, Some("docker")), Ok(Some("this machine".to_owned())), "no way, no gate on it");
+        assert_eq!(of(Some("a b"), None).expect_err("no address").kind, ErrorKind::ContractViolation);
+    }
+}
