@@ -128,9 +128,9 @@ impl Engine {
     pub(crate) fn start_after_reboot(&self) {
         self.wait_for_outside();
         // A machine that starts has none of these.
-        for stale in ["/run/docker.pid", "/run/docker.sock", "/run/docker"] {
-            self.space.run(&["rm", "-rf", stale]);
-        }
+        let script = "cut -d ' ' -f 2 /proc/mounts | grep -E '^/(run|var/lib)/docker/' | xargs -r umount -l\n\
+                      rm -rf /run/docker.pid /run/docker.sock /run/docker";
+        self.space.run(&["/bin/sh", "-c", script]);
         self.start_again();
     }
 
