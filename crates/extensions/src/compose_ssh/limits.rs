@@ -11,10 +11,9 @@ pub(super) fn set(service: &mut Object, resources: &Resources) {
     set_one(service, "memory", "mem_limit", memory, |value| json!((value as u64).to_string()));
     set_one(service, "pids", "pids_limit", resources.pids.map(|pids| pids as f64), |value| json!(value as u64));
     // What is left of them is empty, and compared with the others all the same.
-    if let Some(resources) = service.get_mut("deploy").and_then(|deploy| deploy.pointer_mut("/resources")) {
-        if let Some(resources) = resources.as_object_mut() {
-            resources.remove("limits");
-        }
+    let deployed = service.get_mut("deploy").and_then(|deploy| deploy.pointer_mut("/resources"));
+    if let Some(resources) = deployed.and_then(Value::as_object_mut) {
+        resources.remove("limits");
     }
     if let Some(memory) = service.get("mem_limit").cloned() {
         // Without this, as much again may be swapped out.

@@ -1,7 +1,7 @@
 //! Makes a sandbox, or goes on where an earlier attempt stopped.
 
 use super::engine::{Engine, Found, Tool};
-use super::failure::{ENGINE_HINT, explain, precondition, with_something_left};
+use super::failure::{explain, precondition, with_something_left};
 use super::host::{CLAIM, COMPOSE, Host, KEEP, SHORT};
 use super::inputs::{self, Place, Plan};
 use super::judge::Verdict;
@@ -246,8 +246,8 @@ impl Making<'_> {
             },
             Err(unknown) => failure.caused_by(&unknown),
         };
-        let hint = failure.hint.clone().unwrap_or_else(|| ENGINE_HINT.to_owned());
-        Failure { kind: ErrorKind::NotReady, ..failure.with_hint(hint) }.with_retry(sandboxer_types::Retry::AfterFix)
+        let failure = failure.with_hint("mend the stack or its images, and create the sandbox again");
+        Failure { kind: ErrorKind::NotReady, ..failure }.with_retry(sandboxer_types::Retry::AfterFix)
     }
 
     /// Removes what a refused request has left, so that it is as if nobody had asked.

@@ -72,19 +72,24 @@ pub(super) async fn wait(machines: &dyn Machines, call: &Call, handle: &Handle) 
         let seen: Vec<(String, u64)> = state.restarts().into_iter().map(|(id, count)| (id.to_owned(), count)).collect();
         steady = if seen == restarts { steady + 1 } else { 0 };
         restarts = seen;
-        match state.verdict() {
+        let told = match state.verdict() {
             Verdict::Ready(entered) if restarts.is_empty() || steady >= STEADY_LOOKS => {
                 return Ok(standing.reachability(&state, entered.as_ref(), handle));
             }
-            Verdict::Ready(_) => call.progress("wait", "a container was started again; looking whether it stays"),
-            Verdict::Waiting(why) => call.progress("wait", why),
+            Verdict::Ready(_) => "a container was started again, and may end again".to_owned(),
+            Verdict::Waiting(why) => why,
             Verdict::Failed(why, container) => {
                 return Err(not_ready(&standing.host, &standing.engine, why, container).await);
             }
-        }
+        };
+        call.progress("wait", told.clone());
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            end = call.ended() => return Err(present(end.failure())),
+            end = call.ended() => {
+                let mut failure = present(end.failure());
+                failure.message = format!("{}: {told}", failure.message);
+                return Err(failure);
+            }
         }
         pause = (pause * 3 / 2).min(PAUSES.1);
     }

@@ -157,3 +157,24 @@ async fn the_lease_removes_the_same() {
     assert!(report.complete && report.removed == ["lease"], "{report:?}");
     scene.is_clean();
 }
+
+#[tokio::test]
+async fn a_wait_that_is_given_up_says_what_for_and_changes_nothing() {
+    let scene = Scene::new(Compose::Plugin);
+    let compose = "services: {web: {image: busybox, command: [sleep, '1000'], healthcheck: {test: ['CMD', 'false'], \
+                   interval: 1s, retries: 1000}}}\n";
+    let mut sandbox = Sandbox::new("box", json!({"repo": scene.repository("app", compose)}));
+    let handle = scene.provision(&sandbox).await.expect("made");
+    let cancel = sandbox.call.cancel.clone();
+    let (waited, ()) = tokio::join!(scene.extension.wait_ready(&sandbox.call, &handle), async { cancel.cancel() });
+    let failure = waited.expect_err("cancelled");
+    assert_eq!((failure.kind, failure.residue), (ErrorKind::Cancelled, Residue::Present), "{failure:#?}");
+    sandbox.call.cancel = Default::default();
+    sandbox.call.deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+    let failure = scene.extension.wait_ready(&sandbox.call, &handle).await.expect_err("too late");
+    assert_eq!((failure.kind, failure.residue), (ErrorKind::Deadline, Residue::Present), "{failure:#?}");
+    assert!(failure.message.contains("`web` is not healthy yet"), "{failure}");
+    sandbox.call.deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    assert!(scene.teardown(&sandbox).await.expect("removed").complete);
+    scene.is_clean();
+}
