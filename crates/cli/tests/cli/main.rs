@@ -17,3 +17,4 @@ mod state;
 mod support;
 mod user;
 mod virtual_environments;
+mod vm;

@@ -1,7 +1,7 @@
 //! How a sandbox is reached.
 
 use super::admission::{isolation, unenforced};
-use super::survey::Standing;
+use super::survey::{Become, Standing};
 use super::verbs::target_of;
 use super::vm::{Place, Vm};
 use crate::machine::Machines;
@@ -59,10 +59,11 @@ fn not_ready(message: String) -> Failure {
 /// The words that make a command the sandbox's user's, where it has one: in an environment that has nothing of the login's.
 pub(super) fn enter(place: &Place) -> Option<Vec<String>> {
     let account = place.names.account()?;
-    let become_user: &[&str] = if place.survey.has_runuser {
-        &["runuser", "-u", &account, "--"]
-    } else {
-        &["sudo", "-n", "-u", &account, "--"]
+    let become_user: &[&str] = match place.survey.become_user {
+        Become::Runuser => &["runuser", "-u", &account, "--"],
+        Become::Sudo => &["sudo", "-n", "-u", &account, "--"],
+        // Its own shell is handed what follows as words.
+        Become::Su => &["su", "-s", "/bin/sh", "-c", "exec \"$0\" \"$@\"", "--", &account],
     };
     let home = format!("HOME={}", place.names.workspace());
     let (user, login) = (format!("USER={account}"), format!("LOGNAME={account}"));

@@ -11,8 +11,8 @@ pub(super) struct Survey {
     pub(super) user: u32,
     /// Words that make a command root's, if the login may do that.
     pub(super) root: Option<Vec<String>>,
-    /// Whether `runuser` becomes another user; else `sudo` does.
-    pub(super) has_runuser: bool,
+    /// What makes a command another user's.
+    pub(super) become_user: Become,
     /// The folder of workspaces, as an absolute path.
     pub(super) base: String,
     pub(super) standing: Standing,
@@ -20,6 +20,14 @@ pub(super) struct Survey {
     pub(super) filled: bool,
     /// Comment of the sandbox's account, where that is there.
     pub(super) account: Option<String>,
+}
+
+/// What makes a command another user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Become {
+    Runuser,
+    Sudo,
+    Su,
 }
 
 /// What stands in the workspace's place.
@@ -64,7 +72,12 @@ impl Survey {
         Ok(Self {
             user: user.parse().map_err(|_| unclear())?,
             root,
-            has_runuser: become_user == "runuser",
+            become_user: match become_user {
+                "runuser" => Become::Runuser,
+                "sudo" => Become::Sudo,
+                "su" => Become::Su,
+                _ => return Err(unclear()),
+            },
             base: base.to_owned(),
             standing,
             filled: filled == "yes",

@@ -17,7 +17,10 @@ elif command -v sudo >/dev/null 2>&1 && sudo -n true >/dev/null 2>&1; then
   root=sudo
 fi
 become=sudo
-if [ "$uid" = 0 ] && command -v runuser >/dev/null 2>&1; then become=runuser; fi
+if [ "$uid" = 0 ]; then
+  become=su
+  if command -v runuser >/dev/null 2>&1; then become=runuser; fi
+fi
 folder=$base/$2
 standing=absent filled=no
 if [ -h "$folder" ]; then
