@@ -32,6 +32,9 @@ pub struct ExecRequest {
     /// When the connection breaks, the command waits for so long before it says more than the sandbox keeps, so that
     /// [`Session::attach`](crate::Session::attach) goes on without a loss. At most a minute.
     pub linger: Option<Duration>,
+    /// When the connection breaks, the command's process group is killed: nobody will come back for it. A session without
+    /// an agent leaves that to the machine.
+    pub tethered: bool,
 }
 
 impl ExecRequest {

@@ -124,3 +124,27 @@ async fn a_command_that_nobody_waits_for_is_killed() {
         assert_eq!(failure.kind, sandboxer_types::ErrorKind::Deadline);
     }
 }
+
+#[tokio::test]
+async fn a_later_version_renews_and_releases_what_an_earlier_one_placed() {
+    let place = Place::new();
+    // The same program, and yet another file.
+    let later = place.path("later");
+    std::fs::copy(crate::place::PROGRAM, &later).unwrap();
+    let mut file = std::fs::File::options().append(true).open(&later).unwrap();
+    std::io::Write::write_all(&mut file, &[0]).unwrap();
+    drop(file);
+    for route in &place.routes() {
+        let earlier = place.ways().at(route).await.unwrap();
+        earlier.place_lease("sbx01", Duration::from_secs(600), &["false".to_owned()]).await.unwrap();
+        let later = place.ways_of(&later).at(route).await.unwrap();
+        // By a relay of its own, as when it comes for the first time.
+        later.close().await.unwrap();
+        later.place_lease("sbx01", Duration::from_secs(6000), &["true".to_owned()]).await.unwrap();
+        let leases = earlier.leases().await.unwrap();
+        assert_eq!(leases.len(), 1);
+        assert!(leases[0].remaining.unwrap() > Duration::from_secs(600), "{leases:?}");
+        later.release_lease("sbx01").await.unwrap();
+        assert!(earlier.leases().await.unwrap().is_empty());
+    }
+}

@@ -33,10 +33,15 @@ impl Place {
     }
 
     pub(crate) fn ways(&self) -> Arc<Machines> {
+        self.ways_of(Path::new(PROGRAM))
+    }
+
+    /// By that program as the agent.
+    pub(crate) fn ways_of(&self, program: &Path) -> Arc<Machines> {
         let mut settings = SshSettings::new(self.path("ssh"));
         settings.config = Some(self.path("config"));
         settings.identity = Some(self.path("server/id"));
-        Arc::new(Machines::new(settings, PROGRAM, self.path("here")))
+        Arc::new(Machines::new(settings, program, self.path("here")))
     }
 
     /// This machine, and the one behind ssh.

@@ -139,6 +139,9 @@ impl Session for AgentSession {
             options = options.with_header("connect-timeout-ms", milliseconds.to_string());
         }
         options = lingering(options, request.linger);
+        if request.tethered {
+            options = options.with_header("sandboxer-tethered", "true");
+        }
         let terminal = request.pty.is_some();
         let Some(start) = convert::start(request) else {
             return Err(ReachError::new(ReachErrorKind::InvalidInput, "there is no command to run"));

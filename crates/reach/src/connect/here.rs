@@ -8,11 +8,15 @@ use std::{fmt, io};
 use async_trait::async_trait;
 
 use super::{ByteStream, Connector, ProcessStream};
-use crate::ssh::{AgentPlace, AgentProgram, Site, bootstrap, nonce, shell_inside};
-use crate::{Doorway, ReachError};
+use crate::ssh::{AgentPlace, AgentProgram, PROTOCOL, Site, bootstrap, nonce, shell_inside};
+use crate::{Doorway, ReachError, ReachErrorKind};
 
 /// A shell that a command of this machine leads to may be silent for so long.
 const SILENCE: Duration = Duration::from_secs(30);
+/// `sun_path` holds 108 bytes with its closing zero.
+const LONGEST_SOCKET: usize = 107;
+/// Leaves room for the longest id of a sandbox.
+const LONGEST_FOLDER: usize = 58;
 
 /// An agent that this machine runs for its user, or that a sandbox on it does. It stays when the connection ends, and leaves
 /// when nobody needs it any more.
@@ -29,16 +33,23 @@ pub(crate) struct Here {
 
 impl Here {
     /// By a relay of this program's.
-    fn relay(&self, mark: &str) -> ProcessStream {
-        let short = self.agent.digest().get(..16).unwrap_or_default();
+    fn relay(&self, mark: &str) -> Result<ProcessStream, ReachError> {
         let sandbox = self.door.as_ref().map(|door| door.sandbox.to_string());
-        let name =
-            sandbox.as_ref().map_or_else(|| format!("{short}.sock"), |sandbox| format!("{short}-{sandbox}.sock"));
+        let name = sandbox.as_ref().map_or_else(|| PROTOCOL.to_owned(), |sandbox| format!("{PROTOCOL}-{sandbox}"));
+        let socket = self.folder.join(format!("{name}.sock"));
+        if socket.as_os_str().len() > LONGEST_SOCKET {
+            let message = format!("`{}` is too long for a socket", socket.display());
+            let hint = format!(
+                "name a state directory whose path is shorter: that of `{}` has {LONGEST_FOLDER} bytes at most",
+                self.folder.display()
+            );
+            return Err(ReachError::new(ReachErrorKind::InvalidInput, message).with_hint(hint));
+        }
         let mut words: Vec<OsString> = vec![self.program.clone().into(), "agent".into(), "--relay".into()];
-        words.push(self.folder.join(name).into());
+        words.push(socket.into());
         words.extend(["--mark".into(), mark.into()]);
         words.extend(sandbox.into_iter().flat_map(|sandbox| ["--sandbox".into(), sandbox.into()]));
-        self.stream(words).after_mark(mark)
+        Ok(self.stream(words).after_mark(mark))
     }
 
     fn stream(&self, words: Vec<OsString>) -> ProcessStream {
@@ -49,7 +60,7 @@ impl Here {
         let failed = |error| ReachError::local("cannot start the agent here", error);
         let mark = nonce()?;
         let Some(door) = self.door.as_ref().filter(|door| !door.enter.is_empty()) else {
-            return Ok(Box::new(self.relay(&mark).open().await.map_err(failed)?));
+            return Ok(Box::new(self.relay(&mark)?.open().await.map_err(failed)?));
         };
         let site = Site { destination: None, silence: SILENCE };
         match door.relay() {
@@ -71,7 +82,7 @@ impl Here {
 
 fn unentered(door: &Doorway, error: io::Error) -> ReachError {
     let message = format!("the agent in `{}` does not answer", door.sandbox);
-    ReachError::new(crate::ReachErrorKind::Unreachable, message)
+    ReachError::new(ReachErrorKind::Unreachable, message)
         .with_hint("what enters the sandbox may have ended: `sandboxer show` tells how it is")
         .with_source(error)
 }

@@ -160,7 +160,7 @@ impl Ssh {
     }
 
     fn socket(&self) -> Result<PathBuf, ReachError> {
-        self.master.socket_for(self.agent.digest(), self.door.as_ref().map(|door| &door.sandbox))
+        self.master.socket_for(self.door.as_ref().map(|door| &door.sandbox))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::agent::Word;
 use super::talk::{PLACE, Said, Site, Talk};
-use super::{AgentPlace, AgentProgram};
+use super::{AgentPlace, AgentProgram, PROTOCOL};
 use crate::connect::Joined;
 use crate::{ReachError, ReachErrorKind as Kind};
 use sandboxer_types::SandboxId;
@@ -61,7 +61,7 @@ fn script(
     let mut script = SCRIPT.to_owned();
     script.push_str("main");
     let sandbox = Word::new(sandbox.map(SandboxId::to_string).unwrap_or_default());
-    for word in known.into_iter().chain([Some(programs), Some(sockets), sandbox]) {
+    for word in known.into_iter().chain([Some(programs), Some(sockets), sandbox, Word::new(PROTOCOL)]) {
         let word = word.ok_or_else(|| ReachError::new(Kind::InvalidInput, "a word is not fit for a shell"))?;
         script.push_str(" '");
         script.push_str(word.as_str());
@@ -117,9 +117,9 @@ mod tests {
         let place = AgentPlace::default().with_programs("/opt/x").unwrap();
         let text = script("sandboxer-00", &agent, &place, None).unwrap();
         let call = text.strip_prefix(SCRIPT).unwrap();
-        assert_eq!(call, format!("main 'sandboxer-00' '{}' '0' 'any' '/opt/x' '' ''\n", agent.digest()));
+        assert_eq!(call, format!("main 'sandboxer-00' '{}' '0' 'any' '/opt/x' '' '' 'v1'\n", agent.digest()));
         assert!(script("it's", &agent, &place, None).is_err());
         let sandbox = "sbx01".parse().unwrap();
-        assert!(script("n", &agent, &place, Some(&sandbox)).unwrap().ends_with(" '' 'sbx01'\n"));
+        assert!(script("n", &agent, &place, Some(&sandbox)).unwrap().ends_with(" '' 'sbx01' 'v1'\n"));
     }
 }

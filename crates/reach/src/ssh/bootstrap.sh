@@ -31,7 +31,7 @@ receive() {
   trap - EXIT HUP INT TERM PIPE
 }
 main() {
-  nonce=$1 digest=$2 size=$3 machine=$4 folder=$5 sockets=$6 sandbox=$7 part=
+  nonce=$1 digest=$2 size=$3 machine=$4 folder=$5 sockets=$6 sandbox=$7 protocol=$8 part=
   LC_ALL=C
   export LC_ALL
   umask 077
@@ -43,8 +43,7 @@ main() {
   fi
   agent=$folder/agent-$digest
   [ -x "$agent" ] && [ "$(wc -c <"$agent")" -eq "$size" ] || receive
-  short=${digest%????????????????????????????????????????????????}
-  name=$short${sandbox:+-$sandbox}
+  name=$protocol${sandbox:+-$sandbox}
   socket=${sockets:-$folder/$(uname -n)}/$name.sock
   # An address of a socket has 108 bytes.
   if [ ${#socket} -gt 100 ]; then socket=/tmp/sandboxer-$(id -u)/$name.sock; fi

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 
-use super::SshSettings;
+use super::{PROTOCOL, SshSettings};
 use crate::{ReachError, ReachErrorKind};
 use sandboxer_types::{SandboxId, SshDestination};
 
@@ -92,13 +92,12 @@ impl Files {
         self.jump.as_deref()
     }
 
-    /// Where the socket of the agent of that digest is forwarded to: the machine's, or that of a sandbox there.
-    pub(super) fn forwarded(&self, digest: &str, sandbox: Option<&SandboxId>) -> PathBuf {
-        let mut name = digest.to_owned();
-        if let Some(sandbox) = sandbox {
-            name = hexadecimal(&Sha256::digest(format!("{digest} {sandbox}")));
-        }
-        self.folder.join(format!("{}-{}", self.name, name.get(..16).unwrap_or(&name)))
+    /// Where the agent's socket is forwarded to: the machine's, or that of a sandbox there.
+    pub(super) fn forwarded(&self, sandbox: Option<&SandboxId>) -> PathBuf {
+        let of_sandbox = |sandbox: &SandboxId| hexadecimal(&Sha256::digest(format!("{PROTOCOL} {sandbox}")));
+        let mut name = sandbox.map_or_else(|| PROTOCOL.to_owned(), of_sandbox);
+        name.truncate(NAME);
+        self.folder.join(format!("{}-{name}", self.name))
     }
 
     pub(super) fn log(&self) -> PathBuf {

@@ -119,10 +119,9 @@ impl SshMaster {
         std::iter::once(self.settings.program.clone().into_os_string()).chain(arguments).collect()
     }
 
-    /// A socket in the folder, which is nobody else's, by which that of the agent of that digest is reached: the machine's,
-    /// or that of a sandbox there.
-    pub(crate) fn socket_for(&self, digest: &str, sandbox: Option<&SandboxId>) -> Result<PathBuf, ReachError> {
-        self.files.check().map(|()| self.files.forwarded(digest, sandbox))
+    /// A socket in the folder, which is nobody else's, by which that of the machine's agent is reached, or of a sandbox's there.
+    pub(crate) fn socket_for(&self, sandbox: Option<&SandboxId>) -> Result<PathBuf, ReachError> {
+        self.files.check().map(|()| self.files.forwarded(sandbox))
     }
 
     /// Listens at `local`, a short path, and passes on who comes to the socket `remote` of the machine, for as long as the

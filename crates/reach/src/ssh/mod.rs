@@ -21,3 +21,7 @@ pub(crate) use failure::explain;
 pub use master::SshMaster;
 pub use settings::SshSettings;
 pub(crate) use talk::{Site, nonce};
+
+/// What an agent on a machine speaks. Its sockets are named by that and not by its program's version: a lease that one version has
+/// placed is renewed and released by the next.
+pub(crate) const PROTOCOL: &str = "v1";

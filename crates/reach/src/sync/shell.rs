@@ -52,7 +52,10 @@ impl<'a> Call<'a> {
     ) -> Self {
         let own = ["/bin/sh", "-c", script, "sandboxer-sync"].map(str::to_owned);
         let argv = own.into_iter().chain(words).collect();
-        Self { session, request: ExecRequest { argv, user: options.user.clone(), ..ExecRequest::default() } }
+        Self {
+            session,
+            request: ExecRequest { argv, user: options.user.clone(), tethered: true, ..ExecRequest::default() },
+        }
     }
 
     /// To its end, without input.
