@@ -9,6 +9,7 @@ mod chance;
 mod differing;
 mod hostile;
 mod places;
+mod speed;
 mod whole;
 
 use std::collections::BTreeMap;
