@@ -46,6 +46,11 @@ pub(crate) fn linger(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_millis(wanted).min(LONGEST_LINGER))
 }
 
+/// Whether a command is to be killed when the connection of whoever started it breaks.
+pub(crate) fn tethered(headers: &HeaderMap) -> bool {
+    headers.get("sandboxer-tethered").is_some_and(|value| value == "true")
+}
+
 enum State {
     Begin,
     Middle,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::hub::Event;
 
@@ -23,6 +23,8 @@ pub(super) struct Follower {
 pub(super) struct Events {
     queue: mpsc::Receiver<Event>,
     given_up: Arc<AtomicBool>,
+    /// Dropped with this.
+    here: Option<oneshot::Sender<()>>,
 }
 
 /// Why a follower hears no more, without the command's end.
@@ -40,7 +42,7 @@ pub(super) enum Missed {
 pub(super) fn queue() -> (Follower, Events) {
     let (sender, receiver) = mpsc::channel(WAITING);
     let given_up = Arc::<AtomicBool>::default();
-    (Follower { queue: sender, given_up: Arc::clone(&given_up) }, Events { queue: receiver, given_up })
+    (Follower { queue: sender, given_up: Arc::clone(&given_up) }, Events { queue: receiver, given_up, here: None })
 }
 
 impl Follower {
@@ -67,6 +69,13 @@ impl Follower {
 }
 
 impl Events {
+    /// What ends when the follower leaves.
+    pub(super) fn presence(&mut self) -> oneshot::Receiver<()> {
+        let (here, leaves) = oneshot::channel();
+        self.here = Some(here);
+        leaves
+    }
+
     /// The next event. Cancelling it loses nothing.
     pub(super) async fn next(&mut self) -> Result<Event, Missed> {
         let next = self.queue.recv().await;

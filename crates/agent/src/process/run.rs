@@ -26,8 +26,17 @@ pub(crate) async fn run(
     let cmd = words.next().unwrap_or_default();
     let config = ProcessConfig { cmd, args: words.collect(), ..ProcessConfig::default() };
     let deadline = Some(Instant::now() + patience);
-    let wanted =
-        Start { user, config, terminal: None, stdin: false, tag: Some(tag), lease: None, linger: None, deadline };
+    let wanted = Start {
+        user,
+        config,
+        terminal: None,
+        stdin: false,
+        tag: Some(tag),
+        lease: None,
+        linger: None,
+        tethered: false,
+        deadline,
+    };
     let (command, events) = start(Arc::clone(shared), wanted).await.map_err(|fault| fault.to_string())?;
     // Its output is only kept.
     drop(events);

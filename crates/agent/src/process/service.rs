@@ -16,7 +16,7 @@ use sandboxer_envd::process::{
 };
 
 use super::command::SharedCommand;
-use super::events::{Following, keepalive, linger};
+use super::events::{Following, keepalive, linger, tethered};
 use super::faults::signal_fault;
 use super::processes::Selector;
 use super::reaper::Scope;
@@ -49,7 +49,8 @@ impl ProcessService {
         let stdin = request.stdin.unwrap_or(true);
         let deadline = ctx.deadline().map(Into::into);
         let (lease, linger) = (self.lease(ctx)?, linger(ctx.headers()));
-        Ok(Start { user, config, terminal, stdin, tag: request.tag, lease, linger, deadline })
+        let tethered = tethered(ctx.headers());
+        Ok(Start { user, config, terminal, stdin, tag: request.tag, lease, linger, tethered, deadline })
     }
 
     /// The lease under which a request comes.

@@ -21,6 +21,7 @@ use super::input::Input;
 use super::kept::Source;
 use super::output::{Output, Reader};
 use super::plan::{Plan, PlanFault};
+use super::reaper::Scope;
 use super::status::Exit;
 use super::terminal::{Pair, Terminal};
 use crate::accounts::User;
@@ -40,6 +41,8 @@ pub(super) struct Start {
     pub(super) lease: Option<String>,
     /// How long it waits for a follower whose connection broke.
     pub(super) linger: Option<Duration>,
+    /// It is killed when whoever started it is gone.
+    pub(super) tethered: bool,
     pub(super) deadline: Option<Instant>,
 }
 
@@ -104,11 +107,26 @@ pub(super) async fn start(shared: Arc<Shared>, start: Start) -> Result<(SharedCo
     if let Some(linger) = start.linger {
         command.hub.linger(linger);
     }
-    let events = command.hub.follow();
+    let mut events = command.hub.follow();
+    if start.tethered {
+        tokio::spawn(end_when_left(Arc::clone(&shared), Arc::clone(&command), events.presence()));
+    }
     let running = Running { outputs, exit, deadline: start.deadline };
     let key = shared.processes.add(Arc::clone(&command));
     tokio::spawn(see_through(shared, key, Arc::clone(&command), running));
     Ok((command, events))
+}
+
+/// Kills a command that nobody waits for any more, unless it ends before.
+async fn end_when_left(shared: Arc<Shared>, command: SharedCommand, left: oneshot::Receiver<()>) {
+    tokio::select! {
+        biased;
+        _ = command.ended() => {}
+        _ = left => {
+            // It may end in this very moment.
+            shared.processes.reaper.signal(command.pid, libc::SIGKILL, Scope::Group).ok();
+        }
+    }
 }
 
 /// Forks, and waits until the child runs its program. Gives its number, and its end.

@@ -55,7 +55,8 @@ impl ReachedMachine {
         request.env = command.env.iter().cloned().collect();
         request.cwd = command.directory.as_ref().map(|folder| folder.to_string_lossy().into_owned());
         request.stdin = !command.stdin.is_empty();
-        // Should this side be gone by then.
+        // Should this side be gone by then, or the way to it.
+        request.tethered = true;
         request.timeout = (self.kind == SessionKind::Agent).then_some(limit + LAST_WORD);
         let mut execution = self.session.exec(request).await?;
         let mut running = Running { session: Arc::clone(&self.session), kind: self.kind, pid: Some(execution.pid()) };

@@ -86,6 +86,28 @@ async fn a_machine_that_goes_down_and_comes_back_has_lost_nothing() {
 }
 
 #[tokio::test]
+async fn a_command_that_nobody_comes_back_for_ends_with_its_connection() {
+    let machine = Machine::start();
+    for forwarded in [false, true] {
+        let ssh = machine.ssh(&machine.home());
+        let ssh = if forwarded { ssh } else { ssh.without_forwarding() };
+        let session = session(&ssh).await;
+        let waits = shell("echo ready; read line");
+        let mut kept = session.exec(ExecRequest { stdin: true, ..waits.clone() }).await.unwrap();
+        let mut tethered = session.exec(ExecRequest { stdin: true, tethered: true, ..waits }).await.unwrap();
+        for execution in [&mut kept, &mut tethered] {
+            read_until(execution, "ready\n").await;
+        }
+        let (kept, tethered) = (watch(kept.pid()), watch(tethered.pid()));
+        machine.stop();
+        ended(tethered).await;
+        assert!(rustix::process::pidfd_send_signal(&kept, rustix::process::Signal::KILL).is_ok());
+        ended(kept).await;
+        machine.start_again();
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_was_killed_is_made_again() {
     let machine = Machine::start();
     let ssh = machine.ssh(&machine.home());
