@@ -24,6 +24,7 @@ mod host;
 mod inputs;
 mod judge;
 mod limits;
+mod mounting;
 mod names;
 mod normalise;
 mod places;

@@ -32,8 +32,8 @@ pub(super) fn of(path: &str, contents: &[u8]) -> Result<References, Failure> {
         precondition(format!("the compose file cannot be read: {fault}"))
     })?;
     let mut scan = Scan { directory: parent(path), path, references: References::default() };
-    if let Value::Object(document) = &value {
-        scan.document(document);
+    if let Value::Object(document) = merged(value, DEPTH) {
+        scan.document(&document);
     }
     Ok(scan.references)
 }
@@ -44,19 +44,38 @@ struct Scan<'a> {
     references: References,
 }
 
-/// The values of `key` in a mapping and in whatever is merged into it.
-fn values<'a>(of: &'a Value, key: &str, depth: usize) -> Vec<&'a Value> {
-    let merged = match of.get("<<") {
-        Some(Value::Array(several)) => several.iter().collect(),
-        Some(one) => vec![one],
-        None => Vec::new(),
-    };
-    let inside = merged.into_iter().filter(|_| depth > 0).flat_map(|merged| values(merged, key, depth - 1));
-    of.get(key).into_iter().chain(inside).collect()
+/// Merges within merges deeper than this are not followed, and stand as they are: no tool knows such a key.
+const DEPTH: usize = 64;
+
+/// A value in which merges have been made, wherever they stand: what stands beside a merge wins, and then what is merged
+/// first.
+fn merged(value: Value, depth: usize) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(|item| merged(item, depth)).collect(),
+        Value::Object(members) => {
+            let members = members.into_iter().map(|(key, value)| (key, merged(value, depth))).collect();
+            Value::Object(with_its_merges(members, depth))
+        }
+        other => other,
+    }
 }
 
-/// Merges within merges deeper than this are not followed.
-const DEPTH: usize = 16;
+fn with_its_merges(mut members: Object, depth: usize) -> Object {
+    let parts = match members.get("<<") {
+        Some(Value::Array(parts)) if depth > 0 => parts.clone(),
+        Some(one @ Value::Object(_)) if depth > 0 => vec![one.clone()],
+        _ => return members,
+    };
+    members.remove("<<");
+    for part in parts {
+        if let Value::Object(part) = merged(part, depth - 1) {
+            for (key, value) in part {
+                members.entry(key).or_insert(value);
+            }
+        }
+    }
+    members
+}
 
 /// A path, or a list of them.
 fn each_path(value: &Value) -> Vec<&Value> {
@@ -68,28 +87,29 @@ fn each_path(value: &Value) -> Vec<&Value> {
 
 impl Scan<'_> {
     fn document(&mut self, document: &Object) {
-        let document = Value::Object(document.clone());
-        for include in values(&document, "include", DEPTH).into_iter().flat_map(each_path) {
+        for include in document.get("include").into_iter().flat_map(each_path) {
             self.include(include);
         }
-        for services in values(&document, "services", DEPTH) {
-            let merged = values(services, "<<", 0);
-            for services in std::iter::once(services).chain(merged) {
-                for (name, service) in services.as_object().into_iter().flatten() {
-                    self.service(&format!("services.{name}"), service);
-                }
-            }
+        // In the oldest form, services stand at the top.
+        let services = document.get("services").and_then(Value::as_object).unwrap_or(document);
+        for (name, service) in services {
+            self.service(&format!("services.{name}"), service);
         }
     }
 
+    /// What is included begins its paths at the folder of its first file. Another folder cannot be followed here: it, and
+    /// files that are laid over the first one, are told as unclear.
     fn include(&mut self, include: &Value) {
         let base = include.get("project_directory").filter(|base| !is_nothing(Some(base)));
         if let Some(base) = base {
-            self.refer("include.project_directory", base, false);
+            self.unclear("include.project_directory", base);
         }
-        let paths = include.get("path").unwrap_or(include);
-        for path in each_path(paths) {
+        let paths = each_path(include.get("path").unwrap_or(include));
+        for path in &paths {
             self.refer("include", path, true);
+        }
+        if paths.len() > 1 {
+            self.unclear("include.path", include.get("path").unwrap_or(include));
         }
         for file in include.get("env_file").into_iter().flat_map(each_path) {
             self.refer("include.env_file", file, false);
@@ -97,28 +117,30 @@ impl Scan<'_> {
     }
 
     fn service(&mut self, at: &str, service: &Value) {
-        for extends in values(service, "extends", DEPTH) {
-            if let Some(file) = extends.get("file") {
-                self.refer(&format!("{at}.extends.file"), file, true);
-            }
+        if let Some(file) = service.get("extends").and_then(|extends| extends.get("file")) {
+            self.refer(&format!("{at}.extends.file"), file, true);
         }
         for key in ["env_file", "label_file"] {
-            for file in values(service, key, DEPTH).into_iter().flat_map(each_path) {
+            for file in service.get(key).into_iter().flat_map(each_path) {
                 self.refer(&format!("{at}.{key}"), file.get("path").unwrap_or(file), false);
             }
         }
     }
 
+    fn unclear(&mut self, at: &str, value: &Value) {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        self.references.unclear.push((format!("{}: {at}", self.path), value));
+    }
+
     fn refer(&mut self, at: &str, path: &Value, is_compose: bool) {
         let Some(text) = path.as_str() else {
             if !path.is_null() {
-                self.references.unclear.push((at.to_owned(), path.to_string()));
+                self.unclear(at, path);
             }
             return;
         };
         if text.contains(['$', '~', '\0']) || is_address(text) {
-            self.references.unclear.push((format!("{}: {at}", self.path), text.to_owned()));
-            return;
+            return self.unclear(at, path);
         }
         let path = joined(self.directory, text);
         let mention = Mention { at: at.to_owned(), path, what: Mentioned::Read };
@@ -138,7 +160,7 @@ mod tests {
     fn everything_that_is_read_is_found_also_behind_merges() {
         let text = "
 x-base: &base {env_file: [../secret.env, {path: b.env, required: false}]}
-include: [a/one.yaml, {path: [two.yaml], env_file: c.env, project_directory: ../..}]
+include: [a/one.yaml, {path: [two.yaml], env_file: c.env}]
 services:
   web: {<<: *base, image: x, label_file: /etc/labels}
   db: {extends: {file: base.yaml, service: db}}
@@ -146,9 +168,38 @@ services:
 ";
         let references = of("/p/w/compose.yaml", text.as_bytes()).expect("readable");
         assert_eq!(paths(&references.files), ["/p/w/a/one.yaml", "/p/w/two.yaml", "/p/w/base.yaml"]);
-        let expected = ["/", "/p/w/c.env", "/p/secret.env", "/p/w/b.env", "/etc/labels", "/p/w/d.env"];
+        let expected = ["/p/w/c.env", "/p/secret.env", "/p/w/b.env", "/etc/labels", "/p/w/d.env"];
         assert_eq!(paths(&references.read), expected);
         assert!(references.unclear.is_empty());
+    }
+
+    #[test]
+    fn a_merge_hides_nothing_wherever_it_stands() {
+        let text = "
+x-in: &in {env_file: /root/a.env, project_directory: ../..}
+x-web: &web {web: {env_file: /root/b.env, extends: {<<: &base {file: ../base.yaml}, service: x}}}
+x-more: &more {<<: *web, db: {label_file: /root/c}}
+x-all: &all {include: [{path: one.yaml, <<: *in}]}
+<<: *all
+services:
+  <<: [*more, {own: {env_file: [{<<: {path: /root/d.env}}]}}]
+";
+        let references = of("/p/w/compose.yaml", text.as_bytes()).expect("readable");
+        assert_eq!(paths(&references.files), ["/p/w/one.yaml", "/p/base.yaml"]);
+        let mut read = paths(&references.read);
+        read.sort_unstable();
+        assert_eq!(read, ["/root/a.env", "/root/b.env", "/root/c", "/root/d.env"]);
+        assert_eq!(references.unclear.len(), 1, "{:?}", references.unclear);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_followed_is_said() {
+        for include in ["{path: a/x.yaml, project_directory: .}", "{path: [a/x.yaml, b/c/y.yaml]}"] {
+            let text = format!("include: [{include}]\n");
+            assert_eq!(of("/p/compose.yaml", text.as_bytes()).expect("readable").unclear.len(), 1, "{include}");
+        }
+        let old = of("/p/compose.yaml", b"web: {env_file: /root/x.env}\n").expect("readable");
+        assert_eq!(paths(&old.read), ["/root/x.env"]);
     }
 
     #[test]

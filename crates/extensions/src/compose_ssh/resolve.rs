@@ -12,7 +12,7 @@ use super::places::{self, Kind};
 use super::policy::{self, Mention, Mentioned, Refusal};
 use super::references;
 use super::run_file::{self, Additions, RunFile};
-use super::{allowance::Word, variables};
+use super::{allowance::Word, mounting, variables};
 use sandboxer_sdk::CommandLine;
 use sandboxer_types::source::parse_foreign;
 use sandboxer_types::{ErrorKind, Failure, Object};
@@ -57,7 +57,7 @@ impl Resolving<'_> {
         let (mut refusals, mentions) = policy::examine(&document);
         let paths: BTreeSet<String> = mentions.iter().map(|mention| mention.path.clone()).collect();
         let found = places::look(self.host, &paths.into_iter().collect::<Vec<_>>(), false).await?;
-        refusals.extend(policy::examine_places(&mentions, &found, &beginning.project));
+        refusals.extend(mounting::examine_places(&mentions, &found, &beginning.project));
         policy::judge(refusals, &self.plan.allowance)?;
         let labels = self.names.labels(self.host.call);
         run_file::make(document, &Additions { names: self.names, labels, plan: self.plan, agent })
@@ -94,7 +94,7 @@ impl Resolving<'_> {
         }
         let mention = |path: &String| Mention { at: path.clone(), path: path.clone(), what: Mentioned::Read };
         let mentions: Vec<Mention> = files.iter().chain(std::iter::once(&variables)).map(mention).collect();
-        policy::judge(policy::examine_places(&mentions, &found, &project), &self.plan.allowance)?;
+        policy::judge(mounting::examine_places(&mentions, &found, &project), &self.plan.allowance)?;
         let own = found.get(&variables).filter(|found| found.kind == Kind::File);
         let variables = own.map(|found| found.contents.clone()).unwrap_or_default();
         Ok(Beginning { files, found, project, directory, variables })
@@ -122,7 +122,7 @@ impl Resolving<'_> {
             }
             let paths: BTreeSet<String> = mentions.iter().map(|mention| mention.path.clone()).collect();
             let places = places::look(self.host, &paths.into_iter().collect::<Vec<_>>(), false).await?;
-            refusals.extend(policy::examine_places(&mentions, &places, &beginning.project));
+            refusals.extend(mounting::examine_places(&mentions, &places, &beginning.project));
             policy::judge(refusals, &self.plan.allowance)?;
             seen.extend(next);
             next =

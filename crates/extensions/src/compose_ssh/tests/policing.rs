@@ -2,8 +2,9 @@
 
 use super::normalised;
 use crate::compose_ssh::allowance::{Allowance, Word};
+use crate::compose_ssh::mounting::examine_places;
 use crate::compose_ssh::places::Found;
-use crate::compose_ssh::policy::{Refusal, examine, examine_places, judge};
+use crate::compose_ssh::policy::{Refusal, examine, judge};
 use sandboxer_types::ErrorKind;
 use std::collections::BTreeMap;
 
