@@ -242,6 +242,19 @@ async fn the_lease_is_released_last_and_owed_until_the_machine_is_back() {
 }
 
 #[tokio::test]
+async fn a_machine_that_was_the_sandbox_itself_need_not_answer_after_its_end() {
+    let machine = Machine::new().expect("a folder");
+    let reachability = Reachability { ssh: Some("me@box".to_owned()), owns_machine: true, ..Reachability::default() };
+    machine.world.answer(|answers| answers.reachability = Some(reachability));
+    let id = create(&machine, None).await.expect("made").sandbox_id;
+    machine.world.machines(|park| park.is_down = true);
+    let status = remove(&machine, &id).await;
+    assert_eq!(status.state, State::Gone, "{status:?}");
+    let absent = status.cleanup.expect("a report").already_absent.join("; ");
+    assert!(absent.contains("lease") && absent.contains("does not answer any more"), "{absent}");
+}
+
+#[tokio::test]
 async fn a_lease_that_cannot_be_moved_on_the_machine_is_not_moved() {
     let machine = Machine::new().expect("a folder");
     through_a_machine(&machine.world);

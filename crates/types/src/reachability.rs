@@ -32,6 +32,9 @@ pub struct Reachability {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[^\s-]\S*$")))]
     pub jump: Option<String>,
+    /// Whether the machine at `ssh` is the sandbox itself, and goes with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owns_machine: bool,
     /// Words to put before a command so that it enters the sandbox from the ssh host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Words>"))]

@@ -227,7 +227,7 @@ impl Broker {
         }
         if spot.ssh.is_some() {
             // What no record says may have been attached there. Should this fail, the lease ends by itself and finds nothing.
-            let attachment = Attachment { ssh: spot.ssh, jump: None, expire: Vec::new() };
+            let attachment = Attachment { ssh: spot.ssh, jump: None, owns_machine: false, expire: Vec::new() };
             if let Err(failure) = self.release(id, &attachment).await {
                 tracing::warn!(%failure, sandbox = %id, "the lease of an orphan is not released");
             }

@@ -5,7 +5,7 @@ use super::destroy::failed;
 use crate::engine::Broker;
 use crate::journal::Change;
 use crate::state::{Attachment, Lifecycle, Record, Step};
-use sandboxer_types::{CleanupReport, Failure, SandboxId};
+use sandboxer_types::{CleanupReport, ErrorKind, Failure, SandboxId};
 
 /// How a lease came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,11 @@ impl Broker {
                 }
                 Change::step(Step::Detached).and(Step::CleanedUp(report))
             }
+            Err(failure) if may_be_gone(attachment, &failure) => {
+                let why = "the machine does not answer any more; where it is still there, it ends the lease itself";
+                report.already_absent.push(format!("{what}: {why} ({})", failure.message));
+                Change::step(Step::Detached).and(Step::CleanedUp(report))
+            }
             Err(failure) => {
                 report.complete = false;
                 let said = failed(&failure).errors;
@@ -57,6 +62,13 @@ impl Broker {
             Err(_) => Err(late(&format!("{route} gave no answer"), limit)),
         }
     }
+}
+
+/// Whether the machine was the sandbox itself, and does not answer now that its extension has verified that it is gone.
+fn may_be_gone(attachment: &Attachment, failure: &Failure) -> bool {
+    let answers_nobody =
+        matches!(failure.kind, ErrorKind::Unavailable | ErrorKind::HostUnreachable | ErrorKind::Deadline);
+    attachment.owns_machine && answers_nobody
 }
 
 fn outcome(report: CleanupReport) -> Step {

@@ -14,6 +14,9 @@ pub struct Attachment {
     /// The machine to go through, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jump: Option<SshDestination>,
+    /// Whether the machine is the sandbox itself, and need not be there any more once its extension has removed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owns_machine: bool,
     /// What the machine runs when the lease runs out; when empty, it only ends what runs there under the sandbox's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expire: Vec<String>,
@@ -72,7 +75,10 @@ impl Attachment {
         let ssh = destination(reachability.ssh.as_deref())?;
         // On the way to this machine nothing lies in between.
         let jump = if ssh.is_some() { destination(reachability.jump.as_deref())? } else { None };
-        Ok(Some(Self { ssh, jump, expire: reachability.expire.clone().unwrap_or_default() }))
+        // This machine is nobody's sandbox.
+        let owns_machine = reachability.owns_machine && ssh.is_some();
+        let expire = reachability.expire.clone().unwrap_or_default();
+        Ok(Some(Self { ssh, jump, owns_machine, expire }))
     }
 
     /// Where the machine is.

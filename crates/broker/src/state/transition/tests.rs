@@ -8,7 +8,7 @@ fn handle() -> Handle {
 }
 
 fn attachment() -> Attachment {
-    Attachment { ssh: None, jump: None, expire: Vec::new() }
+    Attachment { ssh: None, jump: None, owns_machine: false, expire: Vec::new() }
 }
 
 fn standing(unheld: Option<&str>) -> Standing {
