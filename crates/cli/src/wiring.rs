@@ -1,6 +1,6 @@
 //! Where the engine and the built-in extensions meet.
 
-use crate::config::{Config, home, secret_variables};
+use crate::config::{Config, home, login_environment, secret_variables};
 use crate::error::{CommandResult, local_fault};
 use crate::hosting::{BuiltIns, Hosting};
 use crate::machines::{ReachedMachines, ways};
@@ -90,7 +90,7 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
     let groups = groups.map_err(|error| local_fault("use the lock in the state directory", &error))?;
     let groups = groups.map(|file| GroupList::new(process.0.clone(), file.into()));
     let runner = groups.clone().map(SystemRunner::listed).unwrap_or_default().without(secret_variables());
-    let reached = Arc::new(sandboxer_extensions::machine::ReachedMachines::new(machines.clone()));
+    let reached = Arc::new(sandboxer_extensions::machine::ReachedMachines::new(machines.clone(), login_environment()));
     let built_in: BuiltIns = BTreeMap::from([
         ("local", Arc::new(local) as Arc<dyn SandboxExtension>),
         ("compose-ssh", Arc::new(ComposeSshExtension::new(reached.clone()))),

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::DirBuilder;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +107,12 @@ impl Machines {
 
     async fn read_agent(&self) -> Result<AgentProgram, ReachError> {
         let (program, memory) = (self.program.clone(), self.settings.folder.join("agent"));
-        let reading = tokio::task::spawn_blocking(move || AgentProgram::remembered(program, &memory));
+        let reading = tokio::task::spawn_blocking(move || {
+            // Where it cannot be made, what would be kept there is read anew each time.
+            let folder = memory.parent().unwrap_or(Path::new("/"));
+            DirBuilder::new().mode(0o700).recursive(true).create(folder).ok();
+            AgentProgram::remembered(program, &memory)
+        });
         reading.await.unwrap_or_else(|error| {
             let failed = io::Error::other(error);
             Err(ReachError::new(ReachErrorKind::Local, "cannot read this program").with_source(failed))

@@ -2,6 +2,7 @@
 
 use crate::place::Place;
 use sandboxer_extensions::machine::{FakeMachine, Machine, Machines, ReachedMachines};
+use sandboxer_reach::Route;
 use sandboxer_sdk::CommandLine;
 use sandboxer_sdk::testing::FakeHost;
 use sandboxer_types::Failure;
@@ -67,13 +68,15 @@ async fn one_in_memory() {
 #[tokio::test]
 async fn this_one_and_one_behind_ssh() {
     let place = Place::new();
-    let machines = ReachedMachines::new(place.ways());
+    let machines = ReachedMachines::new(place.ways(), [("HERE".to_owned(), "set".to_owned())].into());
     for (route, name) in place.routes().iter().zip(["here", "there"]) {
         let source = tempfile::tempdir().unwrap();
         let folder = place.path("work").join(name);
         std::fs::create_dir(&folder).unwrap();
         let machine = machines.open(route).await.unwrap();
         keeps_its_promises(Arc::clone(&machine), folder.to_str().unwrap(), source.path()).await;
+        let here = run(machine.as_ref(), &["sh", "-c", "echo ${HERE-unset}"]).await.1;
+        assert_eq!(here, if *route == Route::Here { "set" } else { "unset" });
         // The agent can be run by anybody who may read it.
         let path = machine.agent_path().await.unwrap();
         assert_eq!(run(machine.as_ref(), &[&path, "agent", "--envd-version"]).await.0, 0);
@@ -100,7 +103,7 @@ async fn a_lease_that_nobody_renews_is_ended_there() {
 #[tokio::test]
 async fn a_command_that_nobody_waits_for_is_killed() {
     let place = Place::new();
-    let machines = ReachedMachines::new(place.ways());
+    let machines = ReachedMachines::new(place.ways(), [("HERE".to_owned(), "set".to_owned())].into());
     for (route, name) in place.routes().iter().zip(["here", "there"]) {
         let machine = machines.open(route).await.unwrap();
         let noted = place.path("work").join(name);

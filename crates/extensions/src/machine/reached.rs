@@ -8,6 +8,7 @@ use sandboxer_reach::{
 };
 use sandboxer_sdk::{CommandLine, CommandOutput};
 use sandboxer_types::{ErrorKind, Failure, Residue};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,12 +24,15 @@ const SIGKILL: i32 = 9;
 
 /// Machines that are reached by ssh, and this one.
 #[derive(Debug, Clone)]
-pub struct ReachedMachines(Arc<sandboxer_reach::Machines>);
+pub struct ReachedMachines {
+    ways: Arc<sandboxer_reach::Machines>,
+    here: BTreeMap<String, String>,
+}
 
 impl ReachedMachines {
-    /// By those ways.
-    pub fn new(machines: Arc<sandboxer_reach::Machines>) -> Self {
-        Self(machines)
+    /// By those ways. Commands on this machine have the environment `here`, whoever has started its agent.
+    pub fn new(ways: Arc<sandboxer_reach::Machines>, here: BTreeMap<String, String>) -> Self {
+        Self { ways, here }
     }
 }
 
@@ -36,10 +40,11 @@ impl ReachedMachines {
 impl Machines for ReachedMachines {
     async fn open(&self, route: &Route) -> Result<Arc<dyn Machine>, Failure> {
         let nothing_done = |error: ReachError| failure(&error).with_residue(Residue::None);
-        let machine = self.0.at(route).await.map_err(nothing_done)?;
+        let machine = self.ways.at(route).await.map_err(nothing_done)?;
         let entered = machine.session().await.map_err(nothing_done)?;
         entered.session.health().await.map_err(nothing_done)?;
-        Ok(Arc::new(ReachedMachine { machine, session: entered.session, kind: entered.kind }))
+        let environment = if *route == Route::Here { self.here.clone() } else { BTreeMap::new() };
+        Ok(Arc::new(ReachedMachine { machine, session: entered.session, kind: entered.kind, environment }))
     }
 }
 
@@ -47,12 +52,14 @@ struct ReachedMachine {
     machine: sandboxer_reach::Machine,
     session: Arc<dyn Session>,
     kind: SessionKind,
+    environment: BTreeMap<String, String>,
 }
 
 impl ReachedMachine {
     async fn execute(&self, command: &CommandLine, limit: Duration) -> Result<CommandOutput, ReachError> {
         let mut request = ExecRequest::new(command.argv.iter().cloned());
-        request.env = command.env.iter().cloned().collect();
+        request.env.clone_from(&self.environment);
+        request.env.extend(command.env.iter().cloned());
         request.cwd = command.directory.as_ref().map(|folder| folder.to_string_lossy().into_owned());
         request.stdin = !command.stdin.is_empty();
         // Should this side be gone by then, or the way to it.
