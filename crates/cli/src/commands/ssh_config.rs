@@ -10,7 +10,7 @@ use sandboxer_types::{Failure, SandboxStatus};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What stands behind an id or a name so that one block is enough for every sandbox.
@@ -136,7 +136,7 @@ fn plain(path: &Path) -> CommandResult<String> {
 }
 
 /// A path as an argument of an option, which expands some signs and cannot be told not to expand others.
-fn quoted(path: &PathBuf) -> CommandResult<String> {
+fn quoted(path: &Path) -> CommandResult<String> {
     let text = plain(path)?;
     if text.contains(['"', '\\']) || text.contains("${") {
         return Err(unwritable(path).into());
@@ -178,9 +178,9 @@ mod tests {
 
     #[test]
     fn paths_that_ssh_would_change_are_refused() {
-        assert_eq!(quoted(&"/a b/50%".into()).ok().as_deref(), Some("\"/a b/50%%\""));
+        assert_eq!(quoted(Path::new("/a b/50%")).ok().as_deref(), Some("\"/a b/50%%\""));
         for path in ["/a\"b", "/a\\b", "/a\nb", "/${HOME}"] {
-            assert!(quoted(&path.into()).is_err(), "{path}");
+            assert!(quoted(Path::new(path)).is_err(), "{path}");
         }
     }
 }

@@ -317,6 +317,22 @@ class Tried(VMPackerExtension):
         return found
 "#;
 
+/// What the services of `box` say, once and then on; gives a command that goes on.
+fn what_services_say(command: &dyn Fn(&[&str]) -> Command) -> Running {
+    let run = |words: &[&str]| Running::start(command(words), None).finish();
+    let logs = run(&["logs", "box"]).succeeded();
+    assert!(logs.text().ends_with("web | up\nno end") && logs.stderr.contains("db | down"), "{logs:?}");
+    let logs = run(&["--json", "logs", "box"]).succeeded().json();
+    assert!(logs["services"].as_array().expect("lines").iter().any(|line| line == "web | up"), "{logs:#}");
+    let following = Running::start(command(&["logs", "-f", "box"]), None);
+    following.says("web | following");
+    following.signal(rustix::process::Signal::INT);
+    following.finish().succeeded();
+    let following = Running::start(command(&["--json", "logs", "-f", "box"]), None);
+    following.says(r#"{"service_line":"web | following"}"#);
+    following
+}
+
 /// What people do with a sandbox that is behind ssh: a shell, a port, copies, logs, and their own ssh.
 #[test]
 fn every_way_leads_into_a_sandbox_on_a_machine() {
@@ -368,16 +384,7 @@ fn every_way_leads_into_a_sandbox_on_a_machine() {
     let outcome = Running::start(ssh, None).finish().ended_with(4);
     assert_eq!(outcome.text(), "first\n", "{}", outcome.stderr);
 
-    let logs = run(&["logs", "box"]).succeeded();
-    assert!(logs.text().ends_with("web | up\nno end") && logs.stderr.contains("db | down"), "{logs:?}");
-    let logs = run(&["--json", "logs", "box"]).succeeded().json();
-    assert!(logs["services"].as_array().expect("lines").iter().any(|line| line == "web | up"), "{logs:#}");
-    let following = Running::start(command(&["logs", "-f", "box"]), None);
-    following.says("web | following");
-    following.signal(rustix::process::Signal::INT);
-    following.finish().succeeded();
-    let following = Running::start(command(&["--json", "logs", "-f", "box"]), None);
-    following.says(r#"{"service_line":"web | following"}"#);
+    let following = what_services_say(&command);
     run(&["rm", "box"]).succeeded();
     following.finish().succeeded();
     until("nothing goes on over there", || {
