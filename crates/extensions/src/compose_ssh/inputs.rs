@@ -197,7 +197,8 @@ pub(super) fn is_service(text: &str) -> bool {
     text.len() <= 128 && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) && text.bytes().all(plain)
 }
 
-fn is_variable(text: &str) -> bool {
+/// What can name a variable.
+pub(super) fn is_variable(text: &str) -> bool {
     text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

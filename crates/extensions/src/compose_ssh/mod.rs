@@ -23,6 +23,7 @@ mod failure;
 mod host;
 mod inputs;
 mod judge;
+mod known;
 mod limits;
 mod mounting;
 mod names;

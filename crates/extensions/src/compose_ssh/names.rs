@@ -11,6 +11,8 @@ pub(super) const AGENT_INSIDE: &str = "/.sandboxer/agent";
 pub(super) const AGENT_SOCKETS: &str = "/.sandboxer/run";
 /// The label of everything that one sandbox is: whose it is and which.
 pub(super) const MARK: &str = "sandboxer.compose";
+/// The label of an image that one sandbox has built. Not [`MARK`]: who runs the image by hand makes no part of the sandbox.
+pub(super) const BUILT: &str = "sandboxer.built";
 /// The label of an exposed port's wish: the host ports that the compose file asked for.
 pub(super) const ASKED_PORTS: &str = "sandboxer.ports";
 

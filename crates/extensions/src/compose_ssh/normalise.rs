@@ -233,6 +233,7 @@ fn long_ports(port: Value) -> Result<Vec<Value>, &'static str> {
         Value::String(text) => text,
         Value::Number(number) => number.to_string(),
         Value::Object(mut long) => {
+            check_port(&long)?;
             if let Some(Value::Number(number)) = long.get("published") {
                 let number = number.to_string();
                 long.insert("published".to_owned(), number.into());
@@ -250,6 +251,7 @@ fn long_ports(port: Value) -> Result<Vec<Value>, &'static str> {
         range => port_range(range).ok_or("names no port of the machine")?.collect(),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
+    check_port(json!({"target": 1, "protocol": protocol, "host_ip": host}).as_object().unwrap_or(&Object::new()))?;
     let long = targets.enumerate().map(|(place, target)| {
         let mut long = json!({"target": target, "protocol": protocol});
         if let Some(published) = published.get(place) {
@@ -261,6 +263,20 @@ fn long_ports(port: Value) -> Result<Vec<Value>, &'static str> {
         long
     });
     Ok(long.collect())
+}
+
+/// Nothing that could be read as more than the one port it is.
+fn check_port(port: &Object) -> Result<(), &'static str> {
+    let target = port.get("target").map(|target| target.as_str().map_or_else(|| target.to_string(), str::to_owned));
+    target.and_then(|target| target.parse::<u16>().ok()).ok_or("names no port of a container")?;
+    let text = |key: &str| port.get(key).map_or(Some(""), Value::as_str);
+    if !matches!(text("protocol"), Some("" | "tcp" | "udp" | "sctp")) {
+        return Err("has a protocol that is neither `tcp`, `udp` nor `sctp`");
+    }
+    match text("host_ip") {
+        Some(address) if address.is_empty() || address.parse::<std::net::IpAddr>().is_ok() => Ok(()),
+        _ => Err("names no address of the machine"),
+    }
 }
 
 fn port_range(text: &str) -> Option<std::ops::RangeInclusive<u16>> {

@@ -5,6 +5,11 @@
 
 use super::allowance::{Allowance, Word};
 use super::document::{is_nothing, joined, list, mapping, text};
+use super::inputs::{is_service, is_variable};
+use super::known::{
+    DOCKERFILES, HARMLESS, HARMLESS_IN_BUILDS, HARMLESS_IN_RESOURCES, LOGGING_DRIVERS, LOGGING_OPTIONS,
+};
+use super::mounting;
 use super::normalise::is_address;
 use sandboxer_types::{ErrorKind, Failure, Object};
 use serde_json::Value;
@@ -36,95 +41,11 @@ pub(super) enum Mentioned {
         /// Whether it is read-only.
         read_only: bool,
     },
+    /// It is mounted, read-only, into containers that get it as a secret or a config.
+    Handed,
     /// The compose tool reads it.
     Read,
 }
-
-/// Keys of a service that give it nothing of the machine, beside those that are looked into.
-const HARMLESS: &[&str] = &[
-    "annotations",
-    "attach",
-    "cap_drop",
-    "command",
-    "configs",
-    "container_name",
-    "cpu_count",
-    "cpu_percent",
-    "cpu_period",
-    "cpu_quota",
-    "cpu_shares",
-    "cpus",
-    "cpuset",
-    "depends_on",
-    "develop",
-    "dns",
-    "dns_opt",
-    "dns_search",
-    "domainname",
-    "entrypoint",
-    "environment",
-    "expose",
-    "extra_hosts",
-    "group_add",
-    "healthcheck",
-    "hostname",
-    "init",
-    "isolation",
-    "labels",
-    "links",
-    "mac_address",
-    "mem_limit",
-    "mem_reservation",
-    "mem_swappiness",
-    "memswap_limit",
-    "networks",
-    "pids_limit",
-    "platform",
-    "ports",
-    "profiles",
-    "pull_policy",
-    "read_only",
-    "restart",
-    "scale",
-    "secrets",
-    "shm_size",
-    "stdin_open",
-    "stop_grace_period",
-    "stop_signal",
-    "storage_opt",
-    "sysctls",
-    "tmpfs",
-    "tty",
-    "ulimits",
-    "user",
-    "working_dir",
-];
-
-/// Keys of a build that give it nothing of the machine, beside those that are looked into.
-const HARMLESS_IN_BUILDS: &[&str] = &[
-    "args",
-    "cache_from",
-    "dockerfile_inline",
-    "extra_hosts",
-    "isolation",
-    "labels",
-    "no_cache",
-    "platforms",
-    "provenance",
-    "pull",
-    "sbom",
-    "secrets",
-    "shm_size",
-    "tags",
-    "target",
-    "ulimits",
-];
-
-/// Keys of networks, volumes, secrets and configs that are only theirs.
-const HARMLESS_IN_RESOURCES: &[&str] =
-    &["attachable", "content", "enable_ipv4", "enable_ipv6", "environment", "internal", "ipam", "labels", "name"];
-
-const LOGGING_DRIVERS: [&str; 5] = ["", "none", "local", "json-file", "journald"];
 
 /// Goes through a normalised file: what is refused as it stands, and what paths are mentioned.
 pub(super) fn examine(document: &Object) -> (Vec<Refusal>, Vec<Mention>) {
@@ -177,13 +98,15 @@ impl Examiner {
                 "privileged" => self.refuse(here, value, Word::Privileged),
                 "devices" | "device_cgroup_rules" | "gpus" => self.refuse(here, value, Word::Devices),
                 "cap_add" => self.refuse(here, value, Word::Capabilities),
-                "pid" | "ipc" | "network_mode" | "userns_mode" | "uts" | "cgroup" => self.namespace(here, value),
+                "pid" | "ipc" | "userns_mode" | "uts" | "cgroup" => self.namespace(here, value),
+                "network_mode" => self.network(here, value),
                 "cgroup_parent" => self.refuse(here, value, Word::HostNamespaces),
                 "use_api_socket" => self.refuse(here, value, Word::DockerSocket),
                 "security_opt" => self.security(&here, value),
                 "external_links" => self.refuse(here, value, Word::External),
                 "volumes_from" => self.volumes_from(&here, service),
                 "volumes" => self.volumes(&here, service),
+                "secrets" | "configs" => self.handed(&here, value),
                 "env_file" => self.read_files(&here, service, "env_file"),
                 "label_file" | "credential_spec" => self.refuse(here, value, Word::Files),
                 "image" => self.image(here, value),
@@ -199,10 +122,20 @@ impl Examiner {
     }
 
     fn namespace(&mut self, at: String, value: &Value) {
+        match value.as_str().unwrap_or("host") {
+            "private" | "shareable" | "none" => {}
+            word if word.starts_with("service:") => {}
+            word if word.starts_with("container:") => self.refuse(at, value, Word::External),
+            _ => self.refuse(at, value, Word::HostNamespaces),
+        }
+    }
+
+    /// The engine's own network is everybody's, also who has none to the outside.
+    fn network(&mut self, at: String, value: &Value) {
         let word = value.as_str().unwrap_or("host");
         match word.split_once(':').map_or(word, |(kind, _)| kind) {
-            "private" | "shareable" | "none" | "bridge" | "default" | "service" => {}
-            "container" => self.refuse(at, value, Word::External),
+            "none" | "service" => {}
+            "bridge" | "default" | "private" | "container" => self.refuse(at, value, Word::External),
             _ => self.refuse(at, value, Word::HostNamespaces),
         }
     }
@@ -230,6 +163,9 @@ impl Examiner {
                 self.refuse(at.to_owned(), volume, Word::OtherKeys);
                 continue;
             };
+            if !mounting::is_known(members) {
+                self.refuse(at.to_owned(), volume, Word::OtherKeys);
+            }
             let propagation = members.get("bind").and_then(|bind| bind.get("propagation"));
             if !is_nothing(propagation) && propagation.is_none_or(|kind| kind != "private" && kind != "rprivate") {
                 self.refuse(at.to_owned(), volume, Word::Mounts);
@@ -240,8 +176,8 @@ impl Examiner {
                     self.mention(at.to_owned(), source, Mentioned::Mount { read_only });
                 }
                 (Some("volume"), None) | (Some("tmpfs"), _) => {}
-                (Some("volume"), Some(source)) if !source.starts_with('/') => {}
-                (Some("image"), _) => {}
+                (Some("volume"), Some(source)) if is_service(source) => {}
+                (Some("image"), Some(source)) if is_image(source) => {}
                 _ => self.refuse(at.to_owned(), volume, Word::Mounts),
             }
         }
@@ -256,19 +192,39 @@ impl Examiner {
         }
     }
 
-    /// Some engines take `archive:/path` for an image, and read that file.
     fn image(&mut self, at: String, value: &Value) {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
-        match value.as_str() {
-            Some(image) if !image.starts_with(['-', '/', '.']) && image.chars().all(plain) && !image.contains(":/") => {
-            }
-            _ => self.refuse(at, value, Word::Files),
+        if !value.as_str().is_some_and(is_image) {
+            self.refuse(at, value, Word::Files);
+        }
+    }
+
+    /// Secrets and configs that a service gets: tools put where they go into words of an engine's command.
+    fn handed(&mut self, at: &str, value: &Value) {
+        let plain = |value: &Value| value.as_str().is_none_or(|text| !text.contains([':', ',', '$', '=']));
+        let is_known = |one: &Value| match one {
+            Value::String(name) => is_service(name),
+            Value::Object(members) => members.iter().all(|(key, value)| {
+                ["source", "target", "uid", "gid", "mode"].contains(&key.as_str())
+                    && !value.is_object()
+                    && !value.is_array()
+                    && plain(value)
+            }),
+            _ => false,
+        };
+        for one in value.as_array().into_iter().flatten().filter(|one| !is_known(one)) {
+            self.refuse(at.to_owned(), one, Word::OtherKeys);
+        }
+        if !value.is_array() {
+            self.refuse(at.to_owned(), value, Word::OtherKeys);
         }
     }
 
     fn logging(&mut self, at: String, value: &Value) {
         let driver = value.get("driver").map_or(Some(""), Value::as_str);
-        if driver.is_none_or(|driver| !LOGGING_DRIVERS.contains(&driver)) {
+        let driver_is_known = driver.is_some_and(|driver| LOGGING_DRIVERS.contains(&driver));
+        let options = value.get("options").filter(|options| !is_nothing(Some(options)));
+        let is_known = |options: &Object| options.keys().all(|key| LOGGING_OPTIONS.contains(&key.as_str()));
+        if !driver_is_known || options.is_some_and(|options| !options.as_object().is_some_and(is_known)) {
             self.refuse(at, value, Word::OtherKeys);
         }
     }
@@ -290,6 +246,11 @@ impl Examiner {
     fn build(&mut self, at: &str, value: &Value) {
         let Some(build) = value.as_object() else { return self.refuse(at.to_owned(), value, Word::OtherKeys) };
         let context = text(build, "context");
+        if let Some(context) = context.filter(|context| !is_address(context)) {
+            for name in DOCKERFILES {
+                self.mention(format!("{at}.context"), &joined(context, name), Mentioned::Read);
+            }
+        }
         for (key, value) in build.iter().filter(|(_, value)| !is_nothing(Some(value))) {
             let here = format!("{at}.{key}");
             match (key.as_str(), context) {
@@ -307,7 +268,14 @@ impl Examiner {
                         }
                     }
                 }
-                ("network", _) => self.namespace(here, value),
+                ("network", _) if matches!(value.as_str(), Some("none" | "default")) => {}
+                ("network", _) => self.network(here, value),
+                ("secrets", _) => self.handed(&here, value),
+                ("cache_from", _) => {
+                    for from in list(build, "cache_from").filter(|from| !from.as_str().is_some_and(is_image)) {
+                        self.refuse(here.clone(), from, Word::Files);
+                    }
+                }
                 ("privileged" | "entitlements", _) => self.refuse(here, value, Word::Privileged),
                 ("ssh", _) => self.refuse(here, value, Word::Files),
                 (known, _) if HARMLESS_IN_BUILDS.contains(&known) => {}
@@ -335,14 +303,21 @@ impl Examiner {
                 ("volumes", "driver") if value == "local" => {}
                 ("volumes", "driver" | "driver_opts") => self.refuse(here, value, Word::Mounts),
                 ("secrets" | "configs", "file") => match value.as_str() {
-                    Some(path) => self.mention(here, path, Mentioned::Read),
+                    Some(path) => self.mention(here, path, Mentioned::Handed),
                     None => self.refuse(here, value, Word::Files),
                 },
+                ("secrets" | "configs", "environment") if value.as_str().is_some_and(is_variable) => {}
                 (_, known) if HARMLESS_IN_RESOURCES.contains(&known) => {}
                 _ => self.refuse(here, value, Word::OtherKeys),
             }
         }
     }
+}
+
+/// Some engines take `archive:/path` for an image, and read that file.
+fn is_image(image: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    !image.starts_with(['-', '/', '.']) && image.chars().all(plain) && !image.contains(":/")
 }
 
 /// What is left of `refusals` once the profile has allowed what it allows, as one failure.

@@ -53,12 +53,13 @@ impl Resolving<'_> {
     pub(super) async fn run_file(&self, agent: Option<String>) -> Result<RunFile, Failure> {
         let beginning = self.beginning().await?;
         self.check_references(&beginning).await?;
-        let document = self.config(&beginning).await?;
+        let mut document = self.config(&beginning).await?;
         let (mut refusals, mentions) = policy::examine(&document);
         let paths: BTreeSet<String> = mentions.iter().map(|mention| mention.path.clone()).collect();
         let found = places::look(self.host, &paths.into_iter().collect::<Vec<_>>(), false).await?;
         refusals.extend(mounting::examine_places(&mentions, &found, &beginning.project));
         policy::judge(refusals, &self.plan.allowance)?;
+        mounting::settle(&mut document, &found);
         let labels = self.names.labels(self.host.call);
         run_file::make(document, &Additions { names: self.names, labels, plan: self.plan, agent })
     }

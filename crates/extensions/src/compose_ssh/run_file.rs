@@ -1,9 +1,10 @@
 //! The file that runs: what `config` resolved, with what makes it this sandbox's. Pure.
 
-use super::document::{list, literal, mapping, text};
+use super::document::{is_nothing, list, literal, mapping, text};
+use super::failure::precondition;
 use super::inputs::{Place, Plan};
 use super::limits;
-use super::names::{AGENT_INSIDE, AGENT_SOCKETS, ASKED_PORTS, Names};
+use super::names::{AGENT_INSIDE, AGENT_SOCKETS, ASKED_PORTS, BUILT, Names};
 use sandboxer_types::{Failure, Object};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,9 @@ pub(super) fn make(mut document: Object, additions: &Additions<'_>) -> Result<Ru
         Place::Service => Some(entered_service(&document, additions.plan.service.as_deref())?),
         Place::Host => None,
     };
+    if additions.plan.isolated {
+        check_isolated(&document)?;
+    }
     let built = built_images(&document, additions.names);
     let mut remarks = Vec::new();
     let addresses_moved = networks(&mut document, additions, &mut remarks);
@@ -61,7 +65,7 @@ pub(super) fn make(mut document: Object, additions: &Additions<'_>) -> Result<Ru
         }
     }
     document.insert("name".to_owned(), additions.names.project().into());
-    let limits_unenforced = unenforced(additions.plan, services.len());
+    let limits_unenforced = unenforced(additions.plan, services.len(), !built.is_empty());
     Ok(RunFile { document, entered, services, remarks, limits_unenforced })
 }
 
@@ -90,6 +94,26 @@ fn entered_service(document: &Object, asked: Option<&str>) -> Result<String, Fai
     }
 }
 
+/// Nothing that the profile allows may undo `network: none`.
+fn check_isolated(document: &Object) -> Result<(), Failure> {
+    let has_own_way = |mode: &str| mode != "none" && !mode.starts_with("service:");
+    let service = mapping(document, "services").find(|(_, service)| {
+        let mode = service.get("network_mode").filter(|mode| !is_nothing(Some(mode)));
+        mode.is_some_and(|mode| mode.as_str().is_none_or(has_own_way))
+    });
+    let network = mapping(document, "networks").find(|(_, network)| network.as_object().is_some_and(is_external));
+    let place = match (service, network) {
+        (Some((name, _)), _) => format!("services.{name}.network_mode"),
+        (None, Some((name, _))) => format!("networks.{name}"),
+        (None, None) => return Ok(()),
+    };
+    let message =
+        format!("the profile has `network: none`, and `{place}` of the compose file has a network of its own");
+    Err(precondition(message)
+        .with_field(place, "cannot be without a network")
+        .with_hint("use `network: host` in the profile"))
+}
+
 /// Images that the stack builds, by the names that it gives them, and what they are called in this sandbox: a name that
 /// another sandbox, or the machine's owner, uses too must not come to mean this one's.
 fn built_images(document: &Object, names: &Names) -> BTreeMap<String, String> {
@@ -109,7 +133,8 @@ fn image(service: &mut Object, name: &str, built: &BTreeMap<String, String>, add
     }
     if let Some(build) = service.get_mut("build").and_then(Value::as_object_mut) {
         build.remove("tags");
-        label(build, additions);
+        let built = BTreeMap::from([(BUILT.to_owned(), additions.names.mark())]);
+        label(build, &built);
     }
 }
 
@@ -121,10 +146,10 @@ fn own(service: &mut Object, additions: &Additions<'_>, remarks: &mut Vec<String
         remarks
             .push(format!("the container of `{name}` is not called as the file says, so that several can stand here"));
     }
-    label(service, additions);
+    label(service, &additions.labels);
 }
 
-fn label(of: &mut Object, additions: &Additions<'_>) {
+fn label(of: &mut Object, own: &BTreeMap<String, String>) {
     let labels = of.entry("labels").or_insert_with(|| json!({}));
     if !labels.is_object() {
         *labels = json!({});
@@ -132,7 +157,7 @@ fn label(of: &mut Object, additions: &Additions<'_>) {
     if let Some(labels) = labels.as_object_mut() {
         // Nobody but us says whose something is.
         labels.retain(|key, _| !key.starts_with("sandboxer.") && !key.starts_with("com.docker.compose."));
-        for (key, value) in &additions.labels {
+        for (key, value) in own {
             labels.insert(key.clone(), literal(value).into());
         }
     }
@@ -167,7 +192,7 @@ fn networks(document: &mut Object, additions: &Additions<'_>, remarks: &mut Vec<
         if additions.plan.isolated {
             network.insert("internal".to_owned(), true.into());
         }
-        label(network, additions);
+        label(network, &additions.labels);
     }
     moved
 }
@@ -196,7 +221,7 @@ fn resources(document: &mut Object, kind: &str, additions: &Additions<'_>) {
         }
         resource.remove("name");
         if kind == "volumes" {
-            label(resource, additions);
+            label(resource, &additions.labels);
         }
     }
 }
@@ -254,7 +279,7 @@ fn replicas(service: &Object) -> u64 {
     scale.or(deployed).unwrap_or(1)
 }
 
-fn unenforced(plan: &Plan, services: usize) -> Vec<String> {
+fn unenforced(plan: &Plan, services: usize, builds: bool) -> Vec<String> {
     let mut told = Vec::new();
     let limited = plan.resources.cpus.is_some() || plan.resources.memory.is_some() || plan.resources.pids.is_some();
     if limited && services > 1 {
@@ -262,6 +287,9 @@ fn unenforced(plan: &Plan, services: usize) -> Vec<String> {
     }
     if plan.isolated {
         told.push("containers reach the machine's own addresses on their networks".to_owned());
+        if builds {
+            told.push("what builds the images reaches the network".to_owned());
+        }
     }
     told
 }

@@ -5,8 +5,15 @@ export LC_ALL=C
 if [ -n "$docker_host" ]; then export "DOCKER_HOST=$docker_host"; fi
 if [ -e "$folder/owner" ] && [ "$(cat "$folder/owner")" != "$owner" ]; then exit 20; fi
 cd / || exit
+# Labels of an image are also those of a container that somebody makes of it by hand, which is none of ours: a tool's own
+# containers have numbers.
 each() {
+  if [ "$1" = images ]; then
+    "$cli" "$@" --filter "label=sandboxer.built=$mark"
+    return
+  fi
   "$cli" "$@" --filter "label=sandboxer.compose=$mark" || return
+  if [ "$1" = ps ]; then set -- "$@" --filter label=com.docker.compose.container-number; fi
   "$cli" "$@" --filter "label=com.docker.compose.project=$project"
 }
 # all KIND LISTING... : what is listed, each once.

@@ -6,10 +6,17 @@ if [ -e "$folder/owner" ] && [ "$(cat "$folder/owner")" != "$owner" ]; then exit
 left() {
   kind=$1
   shift
-  for label in "sandboxer.compose=$mark" "com.docker.compose.project=$project"; do
-    found=$("$cli" "$@" --filter "label=$label") || exit 21
-    for item in $found; do printf '%s %s\n' "$kind" "$item"; done
-  done
+  found=$(each "$@") || exit 21
+  for item in $found; do printf '%s %s\n' "$kind" "$item"; done
+}
+each() {
+  if [ "$1" = images ]; then
+    "$cli" "$@" --filter "label=sandboxer.built=$mark"
+    return
+  fi
+  "$cli" "$@" --filter "label=sandboxer.compose=$mark" || return
+  if [ "$1" = ps ]; then set -- "$@" --filter label=com.docker.compose.container-number; fi
+  "$cli" "$@" --filter "label=com.docker.compose.project=$project"
 }
 left container ps -aq --no-trunc
 left network network ls -q

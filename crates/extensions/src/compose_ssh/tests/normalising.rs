@@ -68,6 +68,9 @@ fn what_means_nothing_clear_is_refused() {
         json!({"services": {"a": {"volumes": ["./x:/x:rshared"]}}}),
         json!({"services": {"a": {"volumes": {"x": 1}}}}),
         json!({"services": {"a": {"ports": ["x:y"]}}}),
+        json!({"services": {"a": {"ports": [{"target": "22:80"}]}}}),
+        json!({"services": {"a": {"ports": [{"target": 80, "host_ip": "0.0.0.0:22"}]}}}),
+        json!({"services": {"a": {"ports": ["80/tcp,x"]}}}),
         json!({"services": {"a": {"environment": [1]}}}),
         json!({"services": {"a": {}}, "volumes": ["x"]}),
     ] {

@@ -1,8 +1,8 @@
 //! Every way to ask for too much has a word, and what is harmless passes.
 
-use super::normalised;
+use super::{at, normalised};
 use crate::compose_ssh::allowance::{Allowance, Word};
-use crate::compose_ssh::mounting::examine_places;
+use crate::compose_ssh::mounting::{examine_places, settle};
 use crate::compose_ssh::places::Found;
 use crate::compose_ssh::policy::{Refusal, examine, judge};
 use sandboxer_types::ErrorKind;
@@ -33,6 +33,23 @@ fn every_power_has_a_word() {
         ("uts: host", Word::HostNamespaces),
         ("cgroup: host", Word::HostNamespaces),
         ("cgroup_parent: /", Word::HostNamespaces),
+        ("userns_mode: 'private:x'", Word::HostNamespaces),
+        ("network_mode: bridge", Word::External),
+        ("network_mode: 'bridge:ip=10.88.0.9'", Word::External),
+        ("network_mode: 'container:x'", Word::External),
+        ("annotations: {run.oci.hooks.stdout: /etc/x}", Word::OtherKeys),
+        ("logging: {driver: json-file, options: {path: /etc/x}}", Word::OtherKeys),
+        ("volumes: [{type: bind, source: x, target: /x, bind: {selinux: 'O,upperdir=/etc'}}]", Word::OtherKeys),
+        ("volumes: [{type: tmpfs, target: '/x,src=/etc'}]", Word::OtherKeys),
+        ("volumes: [{type: volume, source: v, target: '/x:/y'}]", Word::OtherKeys),
+        ("volumes: [{type: volume, source: v, target: /x, volume: {subpath: 'a,src=/etc'}}]", Word::OtherKeys),
+        ("volumes: [{type: volume, source: v, target: /x, volume: {propagation: 'x,src=/etc'}}]", Word::OtherKeys),
+        ("volumes: [{type: volume, source: ../v, target: /x}]", Word::Mounts),
+        ("volumes: [{type: image, source: 'a,src=/etc', target: /x}]", Word::Mounts),
+        ("secrets: [{source: s, target: '/x:/y'}]", Word::OtherKeys),
+        ("build: {context: ., secrets: [{source: s, target: 'x,src=y'}]}", Word::OtherKeys),
+        ("build: {context: ., network: bridge}", Word::External),
+        ("build: {context: ., cache_from: ['type=local,src=/root']}", Word::Files),
         ("security_opt: [apparmor=unconfined]", Word::SecurityOptions),
         ("security_opt: ['label:disable']", Word::SecurityOptions),
         ("use_api_socket: true", Word::DockerSocket),
@@ -70,6 +87,7 @@ fn every_power_has_a_word() {
         ("networks: {x: {driver: macvlan}}\n", Word::HostNamespaces),
         ("secrets: {x: {external: true}}\n", Word::External),
         ("configs: {x: {template_driver: y}}\n", Word::OtherKeys),
+        ("secrets: {x: {environment: 'A,src=/etc/shadow,type=file'}}\n", Word::OtherKeys),
         ("include: [x.yaml]\n", Word::OtherKeys),
         ("models: {x: {model: y}}\n", Word::OtherKeys),
     ] {
@@ -81,8 +99,9 @@ fn every_power_has_a_word() {
 fn what_is_usual_passes() {
     let usual = "command: [a], entrypoint: null, privileged: false, cap_add: [], cap_drop: [ALL], init: true, user: '0', \
         network_mode: 'service:other', pid: 'service:other', ipc: private, security_opt: ['no-new-privileges:true'], \
-        restart: always, ports: ['1:2'], healthcheck: {test: [a]}, logging: {driver: json-file}, ulimits: {nofile: 9}, \
-        volumes: ['kept:/kept', /anonymous, {type: tmpfs, target: /t}], tmpfs: /x, sysctls: {net.core.somaxconn: 1}, \
+        restart: always, ports: ['1:2'], healthcheck: {test: [a]}, logging: {driver: json-file, options: {max-size: 1m}}, secrets: [s, {source: s, target: /s, mode: 256}], ulimits: {nofile: 9}, \
+        volumes: ['kept:/kept', /anonymous, {type: tmpfs, target: /t, tmpfs: {size: 10m}}, \
+        {type: bind, source: in, target: /in, bind: {create_host_path: true, selinux: z}}], tmpfs: /x, sysctls: {net.core.somaxconn: 1}, \
         post_start: [{command: [a]}], oom_score_adj: 5, deploy: {replicas: 2}, build: {context: ., args: {A: b}}";
     let rest = "volumes: {kept: {driver: local, name: x}}\nnetworks: {n: {driver: bridge, internal: true, ipam: {config: []}}}\n\
         secrets: {s: {environment: A}}\nconfigs: {c: {content: x}}\n";
@@ -131,6 +150,43 @@ fn a_mount_below_one_that_containers_may_change_is_refused() {
     };
     assert_eq!(nested("").iter().map(|one| one.word).collect::<Vec<_>>(), [Word::NestedMounts]);
     assert_eq!(nested(":ro"), []);
+}
+
+#[test]
+fn what_is_handed_to_a_container_lies_in_no_folder_that_another_may_change() {
+    let document = normalised(
+        "services: {web: {image: a, volumes: ['./a:/a']}, other: {image: b, secrets: [s]}}\nsecrets: {s: {file: ./a/s}}\n",
+    );
+    let mentions = examine(&document).1;
+    let places = mentions.iter().map(|one| (one.path.clone(), Found::at(&one.path))).collect();
+    let refusals = examine_places(&mentions, &places, "/p/work");
+    assert_eq!(refusals.iter().map(|one| one.word).collect::<Vec<_>>(), [Word::NestedMounts]);
+}
+
+#[test]
+fn mounts_are_made_of_what_paths_really_are() {
+    let mut document = normalised(
+        "services: {web: {image: a, volumes: ['./a/link/x:/x', 'kept:/k']}}\nsecrets: {s: {file: ./s}}\nconfigs: {c: {file: ./lost}}\n",
+    );
+    let places = [("/p/work/a/link/x", "/p/work/b/x"), ("/p/work/s", "/p/work/t"), ("/p/work/lost", "/p/work/o,dd")];
+    let places = places.into_iter().map(|(path, real)| (path.to_owned(), Found::at(real))).collect();
+    settle(&mut document, &places);
+    assert_eq!(at(&document, "services/web/volumes/0/source"), "/p/work/b/x");
+    assert_eq!(at(&document, "services/web/volumes/1/source"), "kept");
+    assert_eq!(
+        (at(&document, "secrets/s/file"), at(&document, "configs/c/file")),
+        (&"/p/work/t".into(), &"/p/work/lost".into())
+    );
+}
+
+#[test]
+fn a_build_reads_whichever_file_its_tool_takes() {
+    let document = normalised("services: {web: {build: ./b}}\n");
+    let mentions = examine(&document).1;
+    for name in ["", "/Dockerfile", "/Containerfile", "/.dockerignore"] {
+        let path = format!("/p/work/b{name}");
+        assert!(mentions.iter().any(|one| one.path == path), "{path}");
+    }
 }
 
 #[test]
