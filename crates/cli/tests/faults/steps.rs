@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
 /// So many places of each command.
-const PLACES: u64 = 8;
+const PLACES: u64 = 6;
 
 /// A sandbox that is there can be entered.
 #[track_caller]
@@ -45,15 +45,16 @@ pub(crate) fn breaks(place: &Place, create: &[&str]) {
     }
 }
 
-/// The same, but nothing breaks: nothing goes through any more.
-pub(crate) fn falls_silent(place: &Place, create: &[&str]) {
+/// The same, but nothing breaks: nothing goes through any more, after so many quarters of the bytes of a create, and at
+/// the beginning of a removal.
+pub(crate) fn falls_silent(place: &Place, create: &[&str], quarters: &[u64]) {
     let proxy = place.by_proxy(Duration::ZERO);
     place.works(create);
     place.end_connections();
     let before = proxy.passed();
     place.create(create, "one").succeeded();
     let span = proxy.passed() - before;
-    for part in [1, 3] {
+    for part in quarters {
         place.run(&["rm", "--all"]).succeeded();
         place.end_connections();
         proxy.silence_after(span * part / 4);
