@@ -5,16 +5,14 @@ export LC_ALL=C
 if [ -n "$docker_host" ]; then export "DOCKER_HOST=$docker_host"; fi
 if [ -e "$folder/owner" ] && [ "$(cat "$folder/owner")" != "$owner" ]; then exit 20; fi
 cd / || exit
-# Labels of an image are also those of a container that somebody makes of it by hand, which is none of ours: a tool's own
-# containers have numbers.
+# The project's label stands on images, too, and so on containers that somebody runs by hand of one that was built here: they
+# are none of ours.
 each() {
-  if [ "$1" = images ]; then
-    "$cli" "$@" --filter "label=sandboxer.built=$mark"
-    return
-  fi
-  "$cli" "$@" --filter "label=sandboxer.compose=$mark" || return
-  if [ "$1" = ps ]; then set -- "$@" --filter label=com.docker.compose.container-number; fi
-  "$cli" "$@" --filter "label=com.docker.compose.project=$project"
+  case $1 in
+    images) "$cli" "$@" --filter "label=sandboxer.built=$mark" || return ;;
+    *) "$cli" "$@" --filter "label=sandboxer.compose=$mark" || return ;;
+  esac
+  case $1 in network | volume) "$cli" "$@" --filter "label=com.docker.compose.project=$project" ;; esac
 }
 # all KIND LISTING... : what is listed, each once.
 all() { found=$(each "$@") || exit 21; printf '%s\n' "$found" | sort -u; }

@@ -10,13 +10,11 @@ left() {
   for item in $found; do printf '%s %s\n' "$kind" "$item"; done
 }
 each() {
-  if [ "$1" = images ]; then
-    "$cli" "$@" --filter "label=sandboxer.built=$mark"
-    return
-  fi
-  "$cli" "$@" --filter "label=sandboxer.compose=$mark" || return
-  if [ "$1" = ps ]; then set -- "$@" --filter label=com.docker.compose.container-number; fi
-  "$cli" "$@" --filter "label=com.docker.compose.project=$project"
+  case $1 in
+    images) "$cli" "$@" --filter "label=sandboxer.built=$mark" || return ;;
+    *) "$cli" "$@" --filter "label=sandboxer.compose=$mark" || return ;;
+  esac
+  case $1 in network | volume) "$cli" "$@" --filter "label=com.docker.compose.project=$project" ;; esac
 }
 left container ps -aq --no-trunc
 left network network ls -q
