@@ -84,6 +84,19 @@ async fn this_one_and_one_behind_ssh() {
 }
 
 #[tokio::test]
+async fn an_answer_with_a_hole_in_it_is_none() {
+    let place = Place::new();
+    let machines = ReachedMachines::new(place.ways(), Default::default());
+    let machine = machines.open(&Route::Here).await.unwrap();
+    let words = ["/bin/sh", "-c", "head -c 70000000 /dev/zero; printf 'looked\n'; exit \"$1\"", "sh"];
+    let ending = |status| CommandLine::new(words.into_iter().chain([status]));
+    let failure = machine.run(&ending("0"), LIMIT).await.unwrap_err();
+    assert_eq!(failure.kind, sandboxer_types::ErrorKind::Unavailable);
+    // One that failed says so all the same.
+    assert_eq!(machine.run(&ending("3"), LIMIT).await.unwrap().status, 3);
+}
+
+#[tokio::test]
 async fn a_lease_that_nobody_renews_is_ended_there() {
     let place = Place::new();
     for (route, name) in place.routes().iter().zip(["here", "there"]) {

@@ -56,7 +56,7 @@ struct ReachedMachine {
 }
 
 impl ReachedMachine {
-    async fn execute(&self, command: &CommandLine, limit: Duration) -> Result<CommandOutput, ReachError> {
+    async fn execute(&self, command: &CommandLine, limit: Duration) -> Result<Heard, ReachError> {
         let mut request = ExecRequest::new(command.argv.iter().cloned());
         request.env.clone_from(&self.environment);
         request.env.extend(command.env.iter().cloned());
@@ -67,14 +67,21 @@ impl ReachedMachine {
         request.timeout = (self.kind == SessionKind::Agent).then_some(limit + LAST_WORD);
         let mut execution = self.session.exec(request).await?;
         let mut running = Running { session: Arc::clone(&self.session), kind: self.kind, pid: Some(execution.pid()) };
-        let output = converse(&mut execution, &command.stdin).await?;
+        let heard = converse(&mut execution, &command.stdin).await?;
         running.pid = None;
-        Ok(output)
+        Ok(heard)
     }
 }
 
+/// What a command said, and whether a part of its answer is lost.
+#[derive(Default)]
+struct Heard {
+    output: CommandOutput,
+    is_cut: bool,
+}
+
 /// Feeds a command and hears it out, both at once.
-async fn converse(execution: &mut Execution, stdin: &[u8]) -> Result<CommandOutput, ReachError> {
+async fn converse(execution: &mut Execution, stdin: &[u8]) -> Result<Heard, ReachError> {
     let input = execution.input();
     let feed = async {
         for piece in stdin.chunks(PIECE) {
@@ -88,19 +95,24 @@ async fn converse(execution: &mut Execution, stdin: &[u8]) -> Result<CommandOutp
         }
     };
     let hear = async {
-        let mut output = CommandOutput::default();
+        let mut heard = Heard::default();
         while let Some(event) = execution.next_event().await? {
-            let (kept, bytes) = match &event {
-                ExecEvent::Stdout(bytes) | ExecEvent::Pty(bytes) => (&mut output.stdout, bytes),
-                ExecEvent::Stderr(bytes) => (&mut output.stderr, bytes),
-                ExecEvent::Gap { .. } => continue,
+            let (kept, bytes, is_answer) = match &event {
+                ExecEvent::Stdout(bytes) | ExecEvent::Pty(bytes) => (&mut heard.output.stdout, bytes, true),
+                ExecEvent::Stderr(bytes) => (&mut heard.output.stderr, bytes, false),
+                ExecEvent::Gap { .. } => {
+                    heard.is_cut = true;
+                    continue;
+                }
             };
             if kept.len() + bytes.len() <= MOST_OUTPUT {
                 kept.write_all(bytes).ok();
+            } else {
+                heard.is_cut |= is_answer;
             }
         }
-        output.status = execution.wait().await?.shell_code();
-        Ok(output)
+        heard.output.status = execution.wait().await?.shell_code();
+        Ok(heard)
     };
     let ((), output) = tokio::join!(feed, hear);
     output
@@ -140,7 +152,12 @@ impl Machine for ReachedMachine {
     async fn run(&self, command: &CommandLine, limit: Duration) -> Result<CommandOutput, Failure> {
         let program = command.argv.first().cloned().unwrap_or_default();
         match tokio::time::timeout(limit, self.execute(command, limit)).await {
-            Ok(Ok(output)) => Ok(output),
+            // The end of an answer may say that it is whole, and its middle be missing.
+            Ok(Ok(Heard { output, is_cut: true })) if output.success() => {
+                let message = format!("a part of what `{program}` said on {} is lost", self.route());
+                Err(Failure::new(ErrorKind::Unavailable, message).with_residue(Residue::Unknown))
+            }
+            Ok(Ok(heard)) => Ok(heard.output),
             // As a shell says it: whoever asks whether a program is there gets an answer, not a fault.
             Ok(Err(error)) if error.kind() == sandboxer_reach::ReachErrorKind::CommandNotFound => {
                 Ok(CommandOutput { status: 127, stderr: error.to_string().into_bytes(), ..CommandOutput::default() })
