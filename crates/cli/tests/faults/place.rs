@@ -27,7 +27,7 @@ impl Place {
         let network = Network::new();
         let host = network.host_with("build", options);
         let mut house = House::new(Who::Caller);
-        house.keep_program();
+        house.move_program_in();
         let prefix = network.prefix();
         let words: [&str; 4] = std::array::from_fn(|index| prefix[index].as_str());
         house.run_through(words);

@@ -51,13 +51,9 @@ impl House {
         house
     }
 
-    /// From now on the program is one of this place's own: another build does not change it in the middle.
-    pub(crate) fn keep_program(&mut self) {
-        self.move_program_in();
-    }
-
-    /// The build folder may be root's alone.
-    fn move_program_in(&mut self) {
+    /// From now on the program is one of this place's own: the build folder may be root's alone, and another build may change
+    /// it in the middle.
+    pub(crate) fn move_program_in(&mut self) {
         let own = self.path("sandboxer");
         if std::fs::hard_link(&self.program, &own).is_err() {
             std::fs::copy(&self.program, &own).expect("room for the program");
