@@ -6,8 +6,9 @@ use crate::sshd::make_key;
 use crate::virtual_machine::VirtualMachine;
 use crate::{Host, HostOptions};
 use std::fmt::Write as _;
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -27,6 +28,8 @@ pub struct Network {
 pub(crate) struct Core {
     pub(crate) space: Space,
     folder: TempDir,
+    /// Held as long as somebody uses the folder, also by who has no time to remove it.
+    _lock: File,
     last: AtomicU8,
 }
 
@@ -40,10 +43,12 @@ impl Network {
         space.run(&["ip", "link", "add", "hub", "type", "bridge"]);
         space.run(&["ip", "address", "add", "192.0.2.1/24", "dev", "hub"]);
         space.run(&["ip", "link", "set", "hub", "up"]);
-        let folder = TempDir::with_prefix("sandboxer-network-").expect("a temporary folder");
+        remove_leftovers();
+        let folder = TempDir::with_prefix(FOLDERS).expect("a temporary folder");
+        let lock = lock(folder.path());
         make_key(&folder.path().join("id"));
         make_key(&folder.path().join("other"));
-        Self { core: Arc::new(Core { space, folder, last: AtomicU8::new(10) }) }
+        Self { core: Arc::new(Core { space, folder, _lock: lock, last: AtomicU8::new(10) }) }
     }
 
     /// A host in good order: sshd as it comes, bash, an empty home, no engine.
@@ -110,6 +115,29 @@ impl Network {
     pub fn virtual_machine(&self, name: &str) -> VirtualMachine {
         let key = std::fs::read_to_string(self.core.path("id.pub")).expect("ours");
         VirtualMachine::start(&self.core.space, name, &key)
+    }
+}
+
+/// How the folders of networks begin.
+const FOLDERS: &str = "sandboxer-network-";
+
+/// The lock of a new folder; it has its name only once it is held.
+fn lock(folder: &Path) -> File {
+    let lock = File::create(folder.join("lock.new")).expect("ours");
+    lock.lock().expect("nobody else has it");
+    std::fs::rename(folder.join("lock.new"), folder.join("lock")).expect("ours");
+    lock
+}
+
+/// Removes the folders of tests that were killed: all else of theirs has ended with them.
+fn remove_leftovers() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(FOLDERS);
+        let Some(lock) = is_ours.then(|| File::open(entry.path().join("lock")).ok()).flatten() else { continue };
+        if lock.try_lock().is_ok() {
+            // Another test may do the same.
+            drop(std::fs::remove_dir_all(entry.path()));
+        }
     }
 }
 
