@@ -66,7 +66,7 @@ impl Broker {
     pub(crate) async fn enter_machine(&self, record: &Record, attachment: &Attachment) -> Result<Entered, Failure> {
         let reachability = record.lifecycle.reachability();
         let door = Doorway {
-            sandbox: record.sandbox_id.clone(),
+            sandbox: self.mark(&record.sandbox_id),
             enter: reachability.and_then(|found| found.enter.clone()).unwrap_or_default(),
             agent_path: reachability.and_then(|found| found.agent_path.clone()),
         };

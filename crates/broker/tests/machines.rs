@@ -160,13 +160,15 @@ async fn a_lease_stands_on_the_machine_for_as_long_as_the_sandbox_does() {
     let status = create(&machine, None).await.expect("made");
     assert_eq!((status.state, kinds(&status)), (State::Ready, vec![]));
     let id = &status.sandbox_id;
-    let held = machine.world.machines(|park| park.leases.get(id.as_str()).cloned()).expect("a lease");
+    let held = machine.world.machines(|park| park.leases.values().next().cloned()).expect("a lease");
+    assert_eq!(machine.world.leases(), std::slice::from_ref(id));
     assert_eq!((held.route.as_str(), held.expire), ("me@box through gate", vec!["remove".to_owned(), "it".to_owned()]));
     assert_eq!(held.span, Duration::from_secs(3600 + 300), "an hour, and a while for whoever has the record");
     with(&machine, async |b: &Broker| b.enter(id).await.map(drop).expect("a way in")).await;
 
     with(&machine, async |b: &Broker| b.extend(id, TimeSpan::seconds(60)).await.expect("extended")).await;
-    let held = machine.world.machines(|park| park.leases.get(id.as_str()).cloned()).expect("a lease");
+    let held = machine.world.machines(|park| park.leases.values().next().cloned()).expect("a lease");
+    assert_eq!(machine.world.leases(), std::slice::from_ref(id));
     assert_eq!(held.span, Duration::from_secs(60 + 6));
 
     let removed = remove(&machine, id).await;

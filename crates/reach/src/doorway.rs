@@ -1,12 +1,12 @@
 //! The way from a machine into a sandbox there.
 
-use sandboxer_types::SandboxId;
+use sandboxer_types::SandboxMark;
 
 /// Where a sandbox is on its machine, and how it is entered from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doorway {
     /// The sandbox. It has an agent of its own, so that it does not see what its neighbours run.
-    pub sandbox: SandboxId,
+    pub sandbox: SandboxMark,
     /// Words to put before a command of the machine's so that it enters the sandbox; none where the machine itself is it.
     pub enter: Vec<String>,
     /// Where our agent is inside; put there where it is not known.

@@ -161,7 +161,11 @@ impl World {
 
     /// The sandboxes that a machine holds a lease for.
     pub fn leases(&self) -> Vec<SandboxId> {
-        self.machines(|park| park.leases.keys().filter_map(|name| name.parse().ok()).collect())
+        self.machines(|park| {
+            // Behind the id stands whose it is.
+            let ids = park.leases.keys().filter_map(|name| name.rsplit_once('-'));
+            ids.filter_map(|(id, _)| id.parse().ok()).collect()
+        })
     }
 
     /// Notes a call.

@@ -163,6 +163,9 @@ fn read_user(user: &str) -> Result<&str, &'static str> {
     if user.is_empty() || user.len() > LONGEST_USER || user.starts_with('-') || user.ends_with('\\') {
         return Err("the user's name is empty, too long, or begins with `-`");
     }
+    if !user.contains(|c: char| c.is_ascii_alphanumeric()) {
+        return Err("the user's name has no letter and no digit");
+    }
     if user.chars().all(plain) { Ok(user) } else { Err("the user's name holds other signs than `._-+@`") }
 }
 
@@ -278,6 +281,7 @@ mod tests {
             "me:secret@host",
             "@host",
             "me@",
+            "..@host",
             "host:",
             "host:0",
             "host:+22",

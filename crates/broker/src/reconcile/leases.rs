@@ -39,7 +39,8 @@ impl Broker {
         };
         let clock = self.parts.clock.as_ref();
         let is_lost = |record: &Record| {
-            let held = leases.iter().find(|lease| lease.name == record.sandbox_id.as_str());
+            let mark = self.mark(&record.sandbox_id);
+            let held = leases.iter().find(|lease| lease.name == mark.as_str());
             if let Some(fault) = held.and_then(|lease| lease.last_fault.as_ref()) {
                 tracing::warn!(
                     "the lease of `{}` ran out on {route}, and ending it failed: {fault}",

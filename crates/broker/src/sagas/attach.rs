@@ -7,7 +7,7 @@ use crate::journal::{Change, Journal};
 use crate::state::{Attachment, Lifecycle, Record, Standing, Step, machine_span};
 use sandboxer_reach::{Entered, ExecEvent, ExecRequest, ReachError, ReachErrorKind, Session};
 use sandboxer_sdk::{CallSink, CommandLine, LogLevel, Progress};
-use sandboxer_types::{ErrorKind, Failure, Residue};
+use sandboxer_types::{ErrorKind, Failure, Residue, SandboxId, SandboxMark};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,11 +94,17 @@ impl Broker {
         Ok((way, standing))
     }
 
+    /// What a sandbox is called on its machine.
+    pub(crate) fn mark(&self, sandbox_id: &SandboxId) -> SandboxMark {
+        SandboxMark::of(sandbox_id, self.parts.store.owner())
+    }
+
     /// Places the sandbox's lease on its machine, or renews it, for a little longer than it may live.
     pub(crate) async fn hold(&self, record: &Record, attachment: &Attachment) -> Result<(), ReachError> {
         let span = machine_span(record.lease.remaining(self.parts.clock.as_ref()).as_duration());
         let machines = &self.parts.machines;
-        machines.place_lease(&attachment.route(), record.sandbox_id.as_str(), span, &attachment.expire).await
+        let mark = self.mark(&record.sandbox_id);
+        machines.place_lease(&attachment.route(), mark.as_str(), span, &attachment.expire).await
     }
 }
 

@@ -53,8 +53,8 @@ impl Broker {
     pub(crate) async fn release(&self, sandbox_id: &SandboxId, attachment: &Attachment) -> Result<Released, Failure> {
         let limit = self.parts.patience.query;
         let route = attachment.route();
-        let released =
-            tokio::time::timeout(limit, self.parts.machines.release_lease(&route, sandbox_id.as_str())).await;
+        let mark = self.mark(sandbox_id);
+        let released = tokio::time::timeout(limit, self.parts.machines.release_lease(&route, mark.as_str())).await;
         match released {
             Ok(Ok(())) => Ok(Released::Now),
             Ok(Err(error)) if nobody_would_hold_it(&error) => Ok(Released::NobodyHeldIt),

@@ -136,6 +136,9 @@ pub(super) fn read_event(row: &Row<'_>) -> rusqlite::Result<Event> {
 
 /// The ways to find a sandbox by a text, each tried when the ones before found nothing. Those of open records come
 /// before those of all, so that the usual question does not read the whole past.
+/// Fewer letters are no part of an id.
+const LEAST_PART: usize = 4;
+
 pub(super) const WAYS_TO_FIND: [&str; 3] = [
     "SELECT sandbox_id FROM sandboxes WHERE sandbox_id = ?1 OR (is_open = 1 AND name = ?1) LIMIT 20",
     "SELECT sandbox_id FROM sandboxes INDEXED BY sandboxes_open
@@ -147,7 +150,9 @@ pub(super) const WAYS_TO_FIND: [&str; 3] = [
 /// `text` is letters, digits and `-` alone, so it means nothing to LIKE but itself.
 pub(super) fn find_ids(connection: &Connection, text: &str) -> rusqlite::Result<Vec<SandboxId>> {
     let read = |row: &Row<'_>| row.get::<_, String>(0)?.parse::<SandboxId>().map_err(unreadable(0));
-    for way in WAYS_TO_FIND {
+    // A slip of the keyboard must not mean somebody's sandbox.
+    let ways = if text.len() < LEAST_PART { &WAYS_TO_FIND[..1] } else { &WAYS_TO_FIND[..] };
+    for way in ways {
         let found: Vec<SandboxId> =
             connection.prepare_cached(way)?.query_map([text], read)?.collect::<Result<_, _>>()?;
         if !found.is_empty() {

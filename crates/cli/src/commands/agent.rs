@@ -4,9 +4,12 @@ use crate::config::{home, login_environment};
 use crate::error::{CommandResult, local_fault};
 use crate::ui::Output;
 use clap::{ArgGroup, Args};
-use sandboxer_agent::{Account, AgentError, ENVD_VERSION, End, Folder, Listen, Options, Relay, RelaySocket, Token};
+use sandboxer_agent::{
+    Account, AgentError, ENVD_VERSION, End, Folder, Listen, Options, Relay, RelaySocket, Token, Unpack,
+};
 use sandboxer_reach::AGENT_VARIABLE;
-use sandboxer_types::{ErrorKind, Failure, Residue, SandboxId, TimeSpan};
+use sandboxer_types::{ErrorKind, Failure, Residue, SandboxMark, TimeSpan};
+use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,12 +18,14 @@ use std::process::ExitCode;
 const LONGEST_TOKEN: usize = 4096;
 /// The status of a cleanup that left something.
 const LEFT: u8 = 8;
+/// Read at once.
+const PIECE: usize = 256 * 1024;
 /// How long a host's daemon stays that nobody needs.
 const DAEMON_PATIENCE: &str = "60s";
 
 /// What `agent` takes.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("way").args(["listen", "stdio", "relay", "envd_version", "end"]))]
+#[command(group = ArgGroup::new("way").args(["listen", "stdio", "relay", "envd_version", "end", "unpack"]))]
 #[command(group = ArgGroup::new("relayed").args(["relay", "sandbox"]).multiple(true))]
 pub(crate) struct AgentArguments {
     /// Listen at a TCP address (HOST:PORT) or a unix socket (unix:PATH)
@@ -34,8 +39,8 @@ pub(crate) struct AgentArguments {
     relay: Option<PathBuf>,
     /// The same at a socket of this sandbox's own, or at that of --relay: the agent and all that it starts have its name in
     /// SANDBOXER_SANDBOX
-    #[arg(long, value_name = "ID", conflicts_with_all = ["listen", "stdio", "envd_version"])]
-    sandbox: Option<SandboxId>,
+    #[arg(long, value_name = "MARK", conflicts_with_all = ["listen", "stdio", "envd_version"])]
+    sandbox: Option<SandboxMark>,
     /// Print this line before the relayed bytes
     #[arg(long, value_name = "WORD", requires = "relayed")]
     mark: Option<String>,
@@ -56,7 +61,7 @@ pub(crate) struct AgentArguments {
     envd_version: bool,
     /// End this sandbox here: every process that has its name in SANDBOXER_SANDBOX
     #[arg(long, value_name = "ID", hide = true, conflicts_with = "relayed")]
-    end: Option<SandboxId>,
+    end: Option<SandboxMark>,
     /// And remove this folder, with whoever works in it
     #[arg(long, value_name = "DIR", hide = true, requires = "end")]
     remove: Vec<PathBuf>,
@@ -69,6 +74,15 @@ pub(crate) struct AgentArguments {
     /// The first line of a folder's file `.sandboxer`, and the account's comment
     #[arg(long, value_name = "TEXT", hide = true, requires = "end")]
     label: Option<String>,
+    /// Change this folder as the standard input says
+    #[arg(long, value_name = "DIR", hide = true, requires = "beside", requires = "parts", conflicts_with = "relayed")]
+    unpack: Option<PathBuf>,
+    /// Where it may be remembered beside the folder what is in it
+    #[arg(long, value_name = "FILE", hide = true, requires = "unpack")]
+    beside: Option<PathBuf>,
+    /// Which place remembers it, the lengths of five parts of the input, and 1 if an archive follows them
+    #[arg(value_name = "NUMBER", hide = true, requires = "unpack", num_args = 7, last = true)]
+    parts: Vec<u64>,
     /// Serve the listening unix socket that is the standard input
     #[arg(long, hide = true)]
     inherited: bool,
@@ -97,7 +111,14 @@ pub(crate) fn agent(arguments: AgentArguments, output: &Output) -> CommandResult
     if arguments.end.is_some() {
         return Ok(end(arguments, output));
     }
-    let sandbox = arguments.sandbox.as_ref().map(SandboxId::to_string);
+    if let (Some(folder), Some(beside)) = (&arguments.unpack, &arguments.beside)
+        && let [chosen, lengths @ .., archive] = arguments.parts.as_slice()
+        && let Ok(lengths) = lengths.try_into()
+    {
+        let (folder, beside) = (folder.clone(), beside.clone());
+        return unpack(&Unpack { folder, beside, chosen: *chosen, lengths, archive: *archive == 1 });
+    }
+    let sandbox = arguments.sandbox.as_ref().map(SandboxMark::to_string);
     let named = sandbox.clone().map(RelaySocket::Named);
     // What was entered already is where the sandbox wants its commands.
     let workdir = if arguments.relay.is_none() { std::env::current_dir().ok() } else { None };
@@ -139,6 +160,14 @@ fn end(arguments: AgentArguments, output: &Output) -> ExitCode {
     let ended = sandboxer_agent::end(&End { sandbox, folders, account });
     let told = output.data(&ended, || serde_json::json!(ended).to_string());
     if ended.complete() { told } else { ExitCode::from(LEFT) }
+}
+
+fn unpack(request: &Unpack) -> CommandResult<ExitCode> {
+    let input = BufReader::with_capacity(PIECE, std::io::stdin());
+    // What it says is all there is to say.
+    sandboxer_agent::unpack(request, input)
+        .map_err(|error| Failure::new(ErrorKind::Precondition, error.to_string()).with_residue(Residue::Partial))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn options(arguments: AgentArguments) -> CommandResult<Options> {

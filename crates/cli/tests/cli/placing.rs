@@ -120,7 +120,11 @@ fn a_sandbox_lives_on_a_host_which_holds_its_lease() {
     assert_eq!(said.trim(), home, "it runs there");
 
     let remaining = |leases: Vec<Lease>| match leases.as_slice() {
-        [Lease { name, remaining: Some(remaining), .. }] if *name == id => *remaining,
+        [Lease { name, remaining: Some(remaining), .. }]
+            if name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('-')) =>
+        {
+            *remaining
+        }
         other => panic!("not its lease alone: {other:?}"),
     };
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);

@@ -1,7 +1,7 @@
 //! Everything that bears a sandbox's id.
 
 use sandboxer_sdk::Call;
-use sandboxer_types::{Failure, Handle, OwnerId, SandboxId};
+use sandboxer_types::{Failure, Handle, OwnerId, SandboxId, SandboxMark};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -47,6 +47,11 @@ impl Names {
 
     pub(super) fn id(&self) -> &SandboxId {
         &self.id
+    }
+
+    /// Of the sandbox on its machine.
+    pub(super) fn lease(&self) -> SandboxMark {
+        SandboxMark::of(&self.id, &self.owner)
     }
 
     pub(super) fn owner(&self) -> &OwnerId {

@@ -69,7 +69,7 @@ impl Making<'_> {
     async fn place_lease(&self) -> Result<(), Failure> {
         let span = self.request.ttl.as_duration().saturating_add(GRACE);
         let expire = remove::words(&self.engine, &self.names);
-        let placed = self.host.machine.place_lease(self.names.id().as_str(), span, &expire).await;
+        let placed = self.host.machine.place_lease(self.names.lease().as_str(), span, &expire).await;
         match placed {
             Ok(()) => Ok(()),
             Err(failure) if failure.kind == ErrorKind::Unsupported => {
@@ -104,7 +104,7 @@ impl Making<'_> {
     /// Of a sandbox of another state directory, nothing is ours but the lease that was just placed.
     async fn not_ours(&self) -> Failure {
         let failure = conflict("a sandbox of that id stands there, and another state directory made it");
-        match self.host.machine.release_lease(self.names.id().as_str()).await {
+        match self.host.machine.release_lease(self.names.lease().as_str()).await {
             Ok(()) => failure.with_residue(Residue::None),
             Err(also) => failure.caused_by(&also),
         }
@@ -162,7 +162,7 @@ impl Making<'_> {
         }
     }
 
-    /// Clones with the machine's own git. Submodules are left out: their addresses are the repository's to choose.
+    /// Clones with the machine's own git.
     async fn clone(&self, url: &str, reference: Option<&str>) -> Result<(), Failure> {
         let (work, cloned) = (self.names.work(), self.names.inside("cloned"));
         if self.host.run(&CommandLine::new(["test", "-e", &cloned]), SHORT, "look for the clone").await?.success() {
@@ -170,15 +170,15 @@ impl Making<'_> {
         }
         // Half of one, of an attempt that died.
         self.run_or_explain(&["rm", "-rf", "--", &work], "remove half a clone").await?;
-        self.git(&["clone", "--quiet", "--no-hardlinks", "--no-recurse-submodules", "--", url, &work], url).await?;
+        self.git(&git::clone(url, &work), url).await?;
         if let Some(reference) = reference {
-            self.git(&["-C", &work, "checkout", "--quiet", reference, "--"], url).await?;
+            self.git(&git::checkout(url, &work, reference), url).await?;
         }
         self.host.script(KEEP, &[&cloned], Vec::new(), "note that the clone is whole").await.map(drop)
     }
 
-    async fn git(&self, words: &[&str], url: &str) -> Result<(), Failure> {
-        let output = self.host.run(&git::command(words), LONG, "clone the repository").await?;
+    async fn git(&self, command: &CommandLine, url: &str) -> Result<(), Failure> {
+        let output = self.host.run(command, LONG, "clone the repository").await?;
         match output.status {
             0 => Ok(()),
             126 | 127 => Err(precondition("the machine has no git").with_hint("install git there")),

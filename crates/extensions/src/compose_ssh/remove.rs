@@ -85,7 +85,7 @@ pub(super) async fn remove(host: &Host<'_>, engines: &[Engine], names: &Names) -
     report.removed = removed;
     report.errors.extend(left.iter().map(|one| format!("still there: {one}")));
     if left.is_empty() {
-        host.machine.release_lease(names.id().as_str()).await.map_err(owed)?;
+        host.machine.release_lease(names.lease().as_str()).await.map_err(owed)?;
         report.removed.push("lease".to_owned());
         report.errors.clear();
         report.complete = true;
@@ -102,7 +102,7 @@ async fn without_engine(host: &Host<'_>, names: &Names) -> Result<CleanupReport,
         let message = "the machine has no container engine any more, and the sandbox's folder is still there";
         return Err(Failure::new(ErrorKind::Precondition, message).with_residue(Residue::Present));
     }
-    host.machine.release_lease(names.id().as_str()).await.map_err(owed)?;
+    host.machine.release_lease(names.lease().as_str()).await.map_err(owed)?;
     Ok(CleanupReport {
         already_absent: vec![format!("{folder}: not there, and the machine has no container engine")],
         complete: true,

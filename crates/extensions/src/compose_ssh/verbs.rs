@@ -94,7 +94,7 @@ pub(super) async fn extend(
     }
     let expire = remove::words(&standing.engine, &standing.names);
     let span = ttl.as_duration().saturating_add(GRACE);
-    standing.host.machine.place_lease(standing.names.id().as_str(), span, &expire).await
+    standing.host.machine.place_lease(standing.names.lease().as_str(), span, &expire).await
 }
 
 /// Everything on the machine that the caller's owner made.

@@ -1,7 +1,8 @@
 //! What everything of a sandbox is called, derived from its id alone. Pure.
 
 use super::mark::Mark;
-use sandboxer_types::{OwnerId, SandboxId};
+use sandboxer_sdk::Call;
+use sandboxer_types::{OwnerId, SandboxId, SandboxMark};
 
 /// A sandbox's names on its machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,17 +38,27 @@ impl Names {
         Mark::line(&self.owner, &self.id)
     }
 
+    /// What its processes and its lease are called there.
+    pub(super) fn mark(&self) -> SandboxMark {
+        SandboxMark::of(&self.id, &self.owner)
+    }
+
     /// The words of a command of the machine's that removes the sandbox: everything that bears its name and its label.
     pub(super) fn end(&self, agent: &str, root: &[String]) -> Vec<String> {
         let unfinished = format!("{}/{}", self.base.trim_end_matches('/'), self.unfinished());
         let mut words: Vec<String> = if self.separate_users { root.to_vec() } else { Vec::new() };
-        words.extend([agent, "agent", "--end", self.id.as_str(), "--label", &self.label()].map(str::to_owned));
+        words.extend([agent, "agent", "--end", self.mark().as_str(), "--label", &self.label()].map(str::to_owned));
         words.extend(["--remove-labelled".to_owned(), self.folder(), "--remove".to_owned(), unfinished]);
         if let Some(account) = self.account() {
             words.extend(["--account".to_owned(), account]);
         }
         words
     }
+}
+
+/// The lease of the sandbox that a call is about.
+pub(super) fn lease(call: &Call) -> SandboxMark {
+    SandboxMark::of(&call.sandbox_id, &call.owner)
 }
 
 pub(super) fn unfinished(owner: &OwnerId, id: &SandboxId) -> String {

@@ -3,6 +3,7 @@
 use super::admission::{Wanted, admit};
 use super::failure::{explain, precondition, with_something_left};
 use super::mark::{About, Mark};
+use super::names::lease;
 use super::survey::Standing;
 use super::vm::{ACCOUNT, CLAIM, FINISH, PREPARE, Place, SHORT, Vm};
 use crate::git;
@@ -128,7 +129,7 @@ async fn hold(vm: &Vm<'_>, request: &Provision, place: &Place) -> Result<Option<
     };
     let expire = place.names.end(&agent, place.prefix());
     let span = request.ttl.as_duration().saturating_add(LONGER);
-    vm.machine.place_lease(request.sandbox_id.as_str(), span, &expire).await?;
+    vm.machine.place_lease(lease(vm.call).as_str(), span, &expire).await?;
     Ok(Some(agent))
 }
 
@@ -166,10 +167,9 @@ async fn fill(vm: &Vm<'_>, wanted: &Wanted, workspace: &str) -> Result<(), Failu
         Some(Source::Directory(folder)) => send(vm, folder, workspace).await,
         Some(Source::Url { url, reference }) => {
             vm.call.progress("clone", format!("cloning {} there", git::without_password(url)));
-            let words = ["clone", "--quiet", "--no-hardlinks", "--", url, workspace];
-            git(vm, &words, url).await?;
+            git(vm, &git::clone(url, workspace), url).await?;
             match reference {
-                Some(reference) => git(vm, &["-C", workspace, "checkout", "--quiet", reference, "--"], url).await,
+                Some(reference) => git(vm, &git::checkout(url, workspace, reference), url).await,
                 None => Ok(()),
             }
         }
@@ -192,8 +192,8 @@ async fn send(vm: &Vm<'_>, folder: &Path, workspace: &str) -> Result<(), Failure
     Ok(())
 }
 
-async fn git(vm: &Vm<'_>, words: &[&str], url: &str) -> Result<(), Failure> {
-    let output = vm.run(&git::command(words), CLONE).await?;
+async fn git(vm: &Vm<'_>, command: &CommandLine, url: &str) -> Result<(), Failure> {
+    let output = vm.run(command, CLONE).await?;
     match output.status {
         0 => Ok(()),
         127 => Err(precondition("git is missing on the machine")

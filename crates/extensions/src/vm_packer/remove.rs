@@ -1,6 +1,7 @@
 //! Removes a sandbox, and looks whether it is gone. The machine stays.
 
 use super::failure::{garbled, precondition, said};
+use super::names::lease;
 use super::survey::Standing;
 use super::target::Target;
 use super::verbs::target_of;
@@ -135,7 +136,8 @@ async fn end(vm: &Vm<'_>, place: &Place, report: &mut CleanupReport) -> Result<(
 async fn end_by_shell(vm: &Vm<'_>, place: &Place) -> Result<(), Failure> {
     let names = &place.names;
     let unfinished = format!("{}/{}", names.base, names.unfinished());
-    let parameters = [names.id.as_str(), &names.folder(), &names.label(), &unfinished];
+    let mark = names.mark();
+    let parameters = [mark.as_str(), &names.folder(), &names.label(), &unfinished];
     vm.script(END, place.prefix(), &parameters, Vec::new(), "end the sandbox").await.map(drop)
 }
 
@@ -156,7 +158,7 @@ async fn verify(vm: &Vm<'_>, target: &Target, before: &Place, report: &mut Clean
 }
 
 async fn release(vm: &Vm<'_>, report: &mut CleanupReport) -> Result<(), Failure> {
-    match vm.machine.release_lease(vm.call.sandbox_id.as_str()).await {
+    match vm.machine.release_lease(lease(vm.call).as_str()).await {
         Ok(()) => report.removed.push("lease".to_owned()),
         Err(failure) if failure.kind == ErrorKind::Unsupported => {
             report.already_absent.push("lease: nobody there holds any".to_owned());

@@ -2,7 +2,7 @@
 
 use super::admission::target;
 use super::failure::{precondition, with_something_left};
-use super::names::Names;
+use super::names::{Names, lease};
 use super::provision;
 use super::survey::{Standing, marks};
 use super::target::Target;
@@ -119,7 +119,7 @@ pub(super) async fn extend(
     let agent = vm.machine.agent_path().await?;
     let expire = place.names.end(&agent, place.prefix());
     let span = ttl.as_duration().saturating_add(provision::LONGER);
-    vm.machine.place_lease(call.sandbox_id.as_str(), span, &expire).await
+    vm.machine.place_lease(lease(call).as_str(), span, &expire).await
 }
 
 fn unknown(failure: Failure) -> Failure {

@@ -1,6 +1,6 @@
 //! A sandbox from its beginning to its end.
 
-use crate::near::{Near, OWNER, Running, Wish, object};
+use crate::near::{Near, OWNER, Running, Wish, marked, object};
 use crate::trial;
 use libtest_mimic::Trial;
 use sandboxer_sdk::{Extend as _, List as _, ObservedState, Recover as _, Recovered, StatusVerb as _, Validate as _};
@@ -34,7 +34,7 @@ async fn made_reached_and_removed() {
     assert_eq!(reachability.other.get("separation"), Some(&Value::from("directory")));
     let mode = |path: &str| wish.near.path(path).metadata().expect("there").permissions().mode() & 0o777;
     assert_eq!([mode("sandboxer"), mode("sandboxer/web"), mode("sandboxer/web/work")], [0o700; 3]);
-    let lease = &wish.near.leases()["web"];
+    let lease = &wish.near.leases()[&marked("web")];
     assert_eq!(reachability.expire.as_ref(), Some(lease));
     assert!(lease.contains(&"--end".to_owned()));
     let status = wish.extension().status(&wish.call(false), &handle).await.expect("a status");
@@ -139,9 +139,11 @@ async fn the_same_id() {
     stranger.owner = OWNER.replace('h', "j");
     let failure = stranger.provision().await.expect_err("another's");
     assert_eq!((failure.kind, failure.residue.may_exist()), (ErrorKind::Conflict, false));
+    let mut ours = Running::start("/".as_ref(), Some(&wish.id));
     let report = stranger.teardown(&stranger.minimal()).await.expect("nothing of theirs");
+    assert!(ours.lives(), "another's sandbox of the same id is none of theirs");
     assert!(report.complete && report.removed.is_empty(), "{report:?}");
-    assert!(near.leases().contains_key("web") && near.path("sandboxer/web/work/mine").exists());
+    assert!(near.leases().contains_key(&marked("web")) && near.path("sandboxer/web/work/mine").exists());
     assert!(wish.teardown(&wish.minimal()).await.expect("removed").complete);
     wish.nothing_left();
 }

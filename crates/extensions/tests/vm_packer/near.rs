@@ -105,12 +105,18 @@ impl Near {
         })
     }
 
-    /// A lease runs out: the machine runs what it was told to.
-    pub(crate) fn expire(&self, name: &str) -> CommandOutput {
-        let words = self.leases().remove(name).expect("a lease");
+    /// The lease of our sandbox of that id runs out: the machine runs what it was told to.
+    pub(crate) fn expire(&self, id: &str) -> CommandOutput {
+        let words = self.leases().remove(&marked(id)).expect("a lease");
         let output = Command::new(&words[0]).args(&words[1..]).output().expect("it runs");
         CommandOutput { status: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: output.stderr }
     }
+}
+
+/// What our sandbox of that id is called on machines.
+pub(crate) fn marked(id: &str) -> String {
+    let owner = OWNER.parse().expect("an owner");
+    sandboxer_types::SandboxMark::of(&id.parse().expect("an id"), &owner).to_string()
 }
 
 fn lost() -> Failure {
@@ -301,7 +307,7 @@ impl Running {
     pub(crate) fn start(folder: &Path, sandbox: Option<&SandboxId>) -> Self {
         let mut command = Command::new("sleep");
         command.arg("1000").current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
-        command.envs(sandbox.map(|id| (sandboxer_agent::SANDBOX_VARIABLE, id.as_str())));
+        command.envs(sandbox.map(|id| (sandboxer_agent::SANDBOX_VARIABLE, marked(id.as_str()))));
         Self(command.spawn().expect("it starts"))
     }
 

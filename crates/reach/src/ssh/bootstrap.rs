@@ -9,7 +9,7 @@ use super::talk::{PLACE, Said, Site, Talk};
 use super::{AgentPlace, AgentProgram, PROTOCOL};
 use crate::connect::Joined;
 use crate::{ReachError, ReachErrorKind as Kind};
-use sandboxer_types::SandboxId;
+use sandboxer_types::SandboxMark;
 
 const SCRIPT: &str = include_str!("bootstrap.sh");
 
@@ -28,7 +28,7 @@ pub(crate) async fn bootstrap(
     site: &Site<'_>,
     agent: &AgentProgram,
     place: &AgentPlace,
-    sandbox: Option<&SandboxId>,
+    sandbox: Option<&SandboxMark>,
 ) -> Result<Relayed, ReachError> {
     let mut talk = Talk::begin(stream, site)?;
     let script = script(talk.nonce(), agent, place, sandbox)?;
@@ -53,14 +53,14 @@ fn script(
     nonce: &str,
     agent: &AgentProgram,
     place: &AgentPlace,
-    sandbox: Option<&SandboxId>,
+    sandbox: Option<&SandboxMark>,
 ) -> Result<String, ReachError> {
     let [programs, sockets] = place.words();
     let size = agent.size().to_string();
     let known = [nonce, agent.digest(), &size, agent.machine()].map(Word::new);
     let mut script = SCRIPT.to_owned();
     script.push_str("main");
-    let sandbox = Word::new(sandbox.map(SandboxId::to_string).unwrap_or_default());
+    let sandbox = Word::new(sandbox.map(SandboxMark::to_string).unwrap_or_default());
     for word in known.into_iter().chain([Some(programs), Some(sockets), sandbox, Word::new(PROTOCOL)]) {
         let word = word.ok_or_else(|| ReachError::new(Kind::InvalidInput, "a word is not fit for a shell"))?;
         script.push_str(" '");

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{PROTOCOL, SshSettings};
 use crate::{ReachError, ReachErrorKind};
-use sandboxer_types::{SandboxId, SshDestination};
+use sandboxer_types::{SandboxMark, SshDestination};
 
 /// `sun_path` holds 108 bytes with its closing zero.
 const LONGEST_SOCKET: usize = 107;
@@ -93,8 +93,8 @@ impl Files {
     }
 
     /// Where the agent's socket is forwarded to: the machine's, or that of a sandbox there.
-    pub(super) fn forwarded(&self, sandbox: Option<&SandboxId>) -> PathBuf {
-        let of_sandbox = |sandbox: &SandboxId| hexadecimal(&Sha256::digest(format!("{PROTOCOL} {sandbox}")));
+    pub(super) fn forwarded(&self, sandbox: Option<&SandboxMark>) -> PathBuf {
+        let of_sandbox = |sandbox: &SandboxMark| hexadecimal(&Sha256::digest(format!("{PROTOCOL} {sandbox}")));
         let mut name = sandbox.map_or_else(|| PROTOCOL.to_owned(), of_sandbox);
         name.truncate(NAME);
         self.folder.join(format!("{}-{name}", self.name))

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use super::files::{Files, private};
 use super::{SshSettings, arguments, failure, run};
 use crate::{ProcessStream, ReachError, ReachErrorKind};
-use sandboxer_types::{SandboxId, SshDestination};
+use sandboxer_types::{SandboxMark, SshDestination};
 
 /// A word to a living master is answered in a few milliseconds.
 const WORD: Duration = Duration::from_secs(5);
@@ -120,7 +120,7 @@ impl SshMaster {
     }
 
     /// A socket in the folder, which is nobody else's, by which that of the machine's agent is reached, or of a sandbox's there.
-    pub(crate) fn socket_for(&self, sandbox: Option<&SandboxId>) -> Result<PathBuf, ReachError> {
+    pub(crate) fn socket_for(&self, sandbox: Option<&SandboxMark>) -> Result<PathBuf, ReachError> {
         self.files.check().map(|()| self.files.forwarded(sandbox))
     }
 

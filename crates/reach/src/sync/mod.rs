@@ -6,8 +6,12 @@
 //! (`.<name>.sandboxer-sync`; where nobody may write there, in its repository or in itself), so that what is gone here is
 //! removed there, and what the sandbox made itself never is.
 //!
-//! No link is followed on this side. On the other, none that stands there when the sync begins: whoever exchanges a folder for a
-//! link during the sync, with the rights of whoever runs it, could have written there anyway.
+//! No link is followed on this side. On the other, none by an agent that tells its commands where it is ([`AGENT_VARIABLE`]): a
+//! sandbox may share a folder with a machine whose user has more rights than it, and exchange folders for links all the while.
+//! There the agent's program takes the stream instead of `tar`. Where it cannot run, and inside sandboxes, a script does: it follows no link that stands there when the
+//! sync begins, but one that is put there during the sync may lead it anywhere that its user may write.
+//!
+//! [`AGENT_VARIABLE`]: crate::AGENT_VARIABLE
 
 mod archive;
 mod git;

@@ -147,7 +147,8 @@ async fn follow(execution: &mut Execution) -> Result<Answer, ReachError> {
 
 /// A script that failed, by its words.
 fn said(complaint: &[u8]) -> ReachError {
-    let said = String::from_utf8_lossy(complaint).trim().to_owned();
+    let said = String::from_utf8_lossy(complaint);
+    let said = said.trim().trim_start_matches("error: ").to_owned();
     let signs = [
         ("tar is missing", Kind::Unsupported),
         ("ermission denied", Kind::PermissionDenied),

@@ -151,7 +151,7 @@ async fn a_sandbox_is_made_found_and_removed() {
     let repository = tempfile::tempdir().expect("a folder");
     let ((call, request), stage) = (asked(&repository), Stage::new());
     let handle = stage.extension.provision(&call, &request).await.expect("made");
-    assert_eq!(stage.machine.leases()["box"][3], "sandboxer-remove");
+    assert_eq!(stage.machine.leases()["box-00000000"][3], "sandboxer-remove");
     let reachability = stage.extension.wait_ready(&call, &handle).await.expect("ready");
     assert_eq!(reachability.enter.expect("a container"), ["docker", "exec", "-i", "0a"]);
     let minimal = Handle::minimal(&call.sandbox_id, &host());

@@ -151,7 +151,7 @@ async fn the_lease_removes_the_same() {
     let sandbox = Sandbox::new("box", json!({"repo": scene.repository("app", SMALL)}));
     scene.ready(&sandbox).await;
     let leases = scene.there.leases();
-    let expire: Vec<&str> = leases["box"].iter().map(String::as_str).collect();
+    let expire: Vec<&str> = leases["box-00000000"].iter().map(String::as_str).collect();
     assert!(scene.there.run(&expire).await.success());
     let report = scene.teardown(&sandbox).await.expect("it is gone already");
     assert!(report.complete && report.removed == ["lease"], "{report:?}");
