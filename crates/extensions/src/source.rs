@@ -40,6 +40,7 @@ impl Source {
             let hint = "give a folder's absolute path, or a URL beginning with https://, ssh://, git@HOST: or file://";
             return Err(wrong("repo", "is neither an absolute path nor a URL that can be cloned", Some(hint)));
         }
+        crate::git::check(repository).map_err(|message| wrong("repo", message, None))?;
         reference.map_or(Ok(()), check_reference)?;
         Ok(Some(Self::Url { url: repository.to_owned(), reference: reference.map(str::to_owned) }))
     }
@@ -147,11 +148,14 @@ mod tests {
             "git@host::x",
             "javascript://x",
             "https://",
+            "https://me:se/cret@host/x",
+            "ssh://me:secret@host/x",
             "a\0b",
         ];
         for text in hostile {
             let failure = of(text, None).expect_err(text);
             assert!(!failure.residue.may_exist());
+            assert!(!failure.to_string().contains("cret"), "{failure}");
         }
         for reference in ["", "-x", "a b", "a..b", "HEAD~1", "a:b", "a\nb", "@{u}"] {
             of("https://a/x", Some(reference)).expect_err(reference);

@@ -6,7 +6,7 @@ use crate::local::failure::Doing;
 use crate::local::sys;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
-use sandboxer_sdk::{Call, RunFault};
+use sandboxer_sdk::{Call, CommandLine, RunFault};
 use sandboxer_types::{ErrorKind, Failure, Residue};
 use std::io;
 use tokio::time::Instant;
@@ -25,9 +25,9 @@ pub(super) async fn into(
     })?;
     workspace.take_back().doing("prepare the workspace").map_err(|fault| fault.failure(Residue::Partial))?;
     call.progress("clone", format!("cloning {}", without_password(url)));
-    run(&["clone", "--quiet", "--no-hardlinks", "--", url, &path], url, call, control).await?;
+    run(&git::clone(url, &path), url, call, control).await?;
     if let Some(reference) = reference {
-        run(&["-C", &path, "checkout", "--quiet", reference, "--"], url, call, control).await?;
+        run(&git::checkout(url, &path, reference), url, call, control).await?;
     }
     if workspace.owner.is_none() {
         return Ok(());
@@ -40,8 +40,7 @@ pub(super) async fn into(
     given.doing("give the clone to the sandbox's user").map_err(|fault| fault.failure(Residue::Partial))
 }
 
-async fn run(words: &[&str], url: &str, call: &Call, control: BorrowedFd<'_>) -> Result<(), Failure> {
-    let command = git::command(words);
+async fn run(command: &CommandLine, url: &str, call: &Call, control: BorrowedFd<'_>) -> Result<(), Failure> {
     let left = call.deadline.saturating_duration_since(Instant::now());
     let withdrawal = async {
         match control.try_clone_to_owned() {
@@ -50,7 +49,7 @@ async fn run(words: &[&str], url: &str, call: &Call, control: BorrowedFd<'_>) ->
         }
     };
     let outcome = tokio::select! {
-        outcome = call.runner.run(&command, left) => outcome,
+        outcome = call.runner.run(command, left) => outcome,
         end = call.ended() => return Err(end.failure().with_residue(Residue::Partial)),
         Ok(()) = withdrawal => return Err(withdrawn()),
     };
