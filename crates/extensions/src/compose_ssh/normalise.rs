@@ -3,7 +3,7 @@
 //! `docker compose config` gives long forms with absolute paths; `docker-compose` 1 and `podman-compose` leave short forms
 //! in, and `podman-compose` also replaces `$$` although the file will be read once more.
 
-use super::document::{joined, literal};
+use super::document::{joined, list, literal, mapping, text};
 use super::engine::Tool;
 use super::failure::precondition;
 use super::inputs::is_service;
@@ -43,6 +43,7 @@ pub(super) fn normalise(resolved: Value, tool: Tool, directory: &str) -> Result<
     if document["services"].as_object().is_none_or(Map::is_empty) {
         return Err(wrong("the file", "has no service that would be started"));
     }
+    declare_volumes(&mut document);
     Ok(document)
 }
 
@@ -175,6 +176,7 @@ fn each(
 fn long_volume(volume: Value, directory: &str) -> Result<Value, &'static str> {
     let text = match volume {
         Value::String(text) => text,
+        Value::Object(long) if drive_like(&long).is_some() => drive_like(&long).unwrap_or_default(),
         Value::Object(mut long) => {
             let is_bind = long.get("type").and_then(Value::as_str) == Some("bind");
             if let Some(Value::String(source)) = long.get("source").filter(|_| is_bind) {
@@ -218,6 +220,37 @@ fn long_volume(volume: Value, directory: &str) -> Result<Value, &'static str> {
         None => long["type"] = "volume".into(),
     }
     Ok(long)
+}
+
+/// The short form of a volume with a name of one letter, which `docker compose` takes for a drive of another system: `v:/v` for
+/// a target, and `v:/v:ro` for the source `v:/v`.
+fn drive_like(long: &Object) -> Option<String> {
+    let member = |key: &str| long.get(key).and_then(Value::as_str);
+    let is_drive =
+        |path: &str| path.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && path[1..].starts_with(":/");
+    let target = member("target")?;
+    match (member("type"), member("source")) {
+        (Some("volume"), None) if is_drive(target) => Some(target.to_owned()),
+        (Some("bind"), Some(source)) if is_drive(source) && !target.starts_with('/') => {
+            Some(format!("{source}:{target}"))
+        }
+        _ => None,
+    }
+}
+
+/// Names the volumes that services use and the tool has left out, since it took them for something else.
+fn declare_volumes(document: &mut Object) {
+    let services = mapping(document, "services").filter_map(|(_, service)| service.as_object());
+    let used: Vec<String> = services
+        .flat_map(|service| list(service, "volumes").filter_map(Value::as_object))
+        .filter(|volume| text(volume, "type") == Some("volume"))
+        .filter_map(|volume| text(volume, "source").filter(|source| source.len() == 1).map(str::to_owned))
+        .collect();
+    if let Some(volumes) = document.get_mut("volumes").and_then(Value::as_object_mut) {
+        for name in used {
+            volumes.entry(name).or_insert_with(|| json!({}));
+        }
+    }
 }
 
 fn bind_source(source: &str, directory: &str) -> Result<String, &'static str> {

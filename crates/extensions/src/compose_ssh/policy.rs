@@ -13,6 +13,7 @@ use super::mounting;
 use super::normalise::is_address;
 use sandboxer_types::{ErrorKind, Failure, Object};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Something that the file asks for and must not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub(super) enum Mentioned {
 
 /// Goes through a normalised file: what is refused as it stands, and what paths are mentioned.
 pub(super) fn examine(document: &Object) -> (Vec<Refusal>, Vec<Mention>) {
-    let mut examiner = Examiner::default();
+    let mut examiner = Examiner { built: built(document), ..Examiner::default() };
     for (key, value) in document {
         match key.as_str() {
             "services" | "networks" | "volumes" | "secrets" | "configs" => {}
@@ -73,6 +74,8 @@ pub(super) fn examine(document: &Object) -> (Vec<Refusal>, Vec<Mention>) {
 
 #[derive(Default)]
 struct Examiner {
+    /// Images that the stack builds, which get names of this sandbox's own.
+    built: BTreeSet<String>,
     refusals: Vec<Refusal>,
     mentions: Vec<Mention>,
 }
@@ -193,8 +196,18 @@ impl Examiner {
     }
 
     fn image(&mut self, at: String, value: &Value) {
-        if !value.as_str().is_some_and(is_image) {
+        match value.as_str() {
+            Some(image) if self.built.contains(image) && is_image(image) => {}
+            Some(image) => self.foreign_image(at, value, image),
+            None => self.refuse(at, value, Word::Files),
+        }
+    }
+
+    fn foreign_image(&mut self, at: String, value: &Value, image: &str) {
+        if !is_image(image) {
             self.refuse(at, value, Word::Files);
+        } else if is_of_a_sandbox(image) {
+            self.refuse(at, value, Word::External);
         }
     }
 
@@ -262,7 +275,10 @@ impl Examiner {
                 ("additional_contexts", _) => {
                     for (_, context) in mapping(build, "additional_contexts") {
                         match context.as_str() {
-                            Some(named) if named.starts_with("docker-image://") || named.starts_with("service:") => {}
+                            Some(named) if named.starts_with("service:") => {}
+                            Some(path) if path.starts_with(IMAGE) => {
+                                self.foreign_image(here.clone(), context, &path[IMAGE.len()..]);
+                            }
                             Some(path) => self.context(here.clone(), context, path),
                             None => self.refuse(here.clone(), context, Word::Files),
                         }
@@ -272,8 +288,8 @@ impl Examiner {
                 ("network", _) => self.network(here, value),
                 ("secrets", _) => self.handed(&here, value),
                 ("cache_from", _) => {
-                    for from in list(build, "cache_from").filter(|from| !from.as_str().is_some_and(is_image)) {
-                        self.refuse(here.clone(), from, Word::Files);
+                    for from in list(build, "cache_from") {
+                        self.image(here.clone(), from);
                     }
                 }
                 ("privileged" | "entitlements", _) => self.refuse(here, value, Word::Privileged),
@@ -318,6 +334,23 @@ impl Examiner {
 fn is_image(image: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
     !image.starts_with(['-', '/', '.']) && image.chars().all(plain) && !image.contains(":/")
+}
+
+/// Before the name of an image that stands for a build context.
+const IMAGE: &str = "docker-image://";
+
+/// Whether an image has a name that only sandboxes give to what they build, wherever the engine looks for such names first.
+fn is_of_a_sandbox(image: &str) -> bool {
+    let registries = ["docker.io/", "index.docker.io/", "registry-1.docker.io/", "localhost/"];
+    let name = registries.iter().find_map(|registry| image.strip_prefix(registry)).unwrap_or(image);
+    name.strip_prefix("library/").unwrap_or(name).starts_with("sandboxer-")
+}
+
+/// The images that a file has built, by the names that it gives them.
+fn built(document: &Object) -> BTreeSet<String> {
+    let services = mapping(document, "services").filter_map(|(_, service)| service.as_object());
+    let built = services.filter(|service| service.get("build").is_some_and(Value::is_object));
+    built.filter_map(|service| text(service, "image").map(str::to_owned)).collect()
 }
 
 /// What is left of `refusals` once the profile has allowed what it allows, as one failure.

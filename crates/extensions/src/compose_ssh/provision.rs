@@ -196,7 +196,7 @@ impl Making<'_> {
         let call = self.host.call;
         call.progress("compose", "bringing the stack up");
         let (folder, file) = (self.names.folder(), self.names.inside("compose.json"));
-        let (project, variables) = (self.names.project(), self.names.inside("variables"));
+        let (project, variables) = (self.names.project(), self.names.inside("variables.up"));
         let handle = self.handle(run_file);
         let kept = Value::Object(handle.members().clone()).to_string();
         let last = self.names.inside("handle");

@@ -4,7 +4,7 @@
 use super::document::{joined, parent};
 use super::engine::{Engine, Tool};
 use super::failure::{explain, garbled, of_status, precondition};
-use super::host::{COMPOSE, Host, SHORT};
+use super::host::{COMPOSE, Host, KEEP, SHORT};
 use super::inputs::Plan;
 use super::names::Names;
 use super::normalise::normalise;
@@ -151,6 +151,9 @@ impl Resolving<'_> {
             words.extend(["--format", "json"]);
         }
         let kept = variables::file(&beginning.variables, &self.plan.env);
+        let settings = self.names.inside("variables.up");
+        let without = variables::without_settings(&kept);
+        self.host.script(KEEP, &[&settings], without, "keep the variables").await?;
         let command = CommandLine::new(COMPOSE.words(words)).with_stdin(kept);
         let doing = "resolve the compose file";
         let output = self.host.run(&command, SHORT, doing).await?;

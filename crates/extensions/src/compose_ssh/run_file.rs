@@ -60,6 +60,7 @@ pub(super) fn make(mut document: Object, additions: &Additions<'_>) -> Result<Ru
         if entered.as_ref() == Some(name) {
             enter(service, additions);
         }
+        shorten_anonymous(service);
         if replicas(service) > 0 {
             services.push(name.clone());
         }
@@ -270,6 +271,20 @@ fn enter(service: &mut Object, additions: &Additions<'_>) {
     }
     if let Some(tmpfs) = service.entry("tmpfs").or_insert_with(|| json!([])).as_array_mut() {
         tmpfs.push(format!("{AGENT_SOCKETS}:mode=1777,size=1m").into());
+    }
+}
+
+/// Writes volumes without a name in the short form: `podman-compose` 1.6 looks for a source in every long one.
+fn shorten_anonymous(service: &mut Object) {
+    for volume in service.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(long) = volume.as_object() else { continue };
+        let others =
+            long.iter().filter(|(key, value)| !matches!(key.as_str(), "type" | "target") && !is_nothing(Some(value)));
+        // A short form with a `:` in it would be read as more than a target.
+        let target = text(long, "target").filter(|target| target.starts_with('/') && !target.contains(':'));
+        if let (Some("volume"), Some(target), 0) = (text(long, "type"), target, others.count()) {
+            *volume = target.into();
+        }
     }
 }
 

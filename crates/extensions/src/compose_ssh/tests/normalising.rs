@@ -55,6 +55,26 @@ secrets: {s: {file: ./s}}
 }
 
 #[test]
+fn a_volume_of_one_letter_is_no_drive_of_another_system() {
+    // As `docker compose config` resolves `v:/v`, `v:/w:ro` and what stands in the long form.
+    let file = json!({"services": {"a": {"volumes": [
+        {"type": "volume", "target": "v:/v", "volume": {}},
+        {"type": "bind", "source": "v:/w", "target": "ro", "bind": {"create_host_path": true}},
+        {"type": "volume", "source": "k", "target": "/k"},
+    ]}}, "volumes": {"k": {"labels": {"a": "b"}}}});
+    let document = normalise(file, Tool::Plugin, "/p").expect("good");
+    let volumes = json!([
+        {"type": "volume", "source": "v", "target": "/v"},
+        {"type": "volume", "source": "v", "target": "/w", "read_only": true},
+        {"type": "volume", "source": "k", "target": "/k"},
+    ]);
+    assert_eq!(at(&document, "services/a/volumes"), &volumes);
+    assert_eq!(at(&document, "volumes"), &json!({"k": {"labels": {"a": "b"}}, "v": {}}));
+    let hostile = json!({"services": {"a": {"volumes": [{"type": "volume", "target": "v:/v:rshared"}]}}});
+    normalise(hostile, Tool::Plugin, "/p").expect_err("no option");
+}
+
+#[test]
 fn what_means_nothing_clear_is_refused() {
     for file in [
         json!([]),

@@ -60,6 +60,12 @@ fn every_power_has_a_word() {
         ("volumes: [{type: volume, source: /etc, target: /x}]", Word::Mounts),
         ("image: 'docker-archive:/etc/passwd'", Word::Files),
         ("image: '--privileged'", Word::Files),
+        ("image: sandboxer-other-web", Word::External),
+        ("image: 'docker.io/library/sandboxer-other-web:latest'", Word::External),
+        ("image: localhost/sandboxer-other-web", Word::External),
+        ("build: {context: ., cache_from: [sandboxer-other-web]}", Word::External),
+        ("build: {context: ., additional_contexts: {x: 'docker-image://sandboxer-other-web'}}", Word::External),
+        ("build: {context: ., additional_contexts: {x: 'docker-image:///etc'}}", Word::Files),
         ("label_file: x", Word::Files),
         ("credential_spec: {file: x}", Word::Files),
         ("post_start: [{command: [id], privileged: true}]", Word::Privileged),
@@ -106,6 +112,9 @@ fn what_is_usual_passes() {
     let rest = "volumes: {kept: {driver: local, name: x}}\nnetworks: {n: {driver: bridge, internal: true, ipam: {config: []}}}\n\
         secrets: {s: {environment: A}}\nconfigs: {c: {content: x}}\n";
     assert_eq!(words(usual, rest), []);
+    // What the stack builds is called otherwise in the end.
+    assert_eq!(words("image: sandboxer-own, build: {context: .}", ""), []);
+    assert_eq!(words("image: ghcr.io/someone/sandboxer-own", ""), []);
 }
 
 #[test]

@@ -93,6 +93,17 @@ fn the_service_that_commands_enter_gets_our_agent_and_the_callers_variables() {
 }
 
 #[test]
+fn a_volume_without_a_name_is_written_as_every_tool_reads_it() {
+    let text = "services: {web: {image: a, volumes: [/anon, {type: volume, target: /b, volume: {}}, \
+        {type: volume, target: /c, volume: {nocopy: true}}, {type: volume, target: '/etc:/d'}, 'v:/v']}}\nvolumes: {v: }\n";
+    let file = made(text, &plan()).expect("good");
+    let volumes = at(&file.document, "services/web/volumes").as_array().expect("a list").clone();
+    assert_eq!(volumes[..2], [json!("/anon"), json!("/b")]);
+    assert!(volumes[2..].iter().all(serde_json::Value::is_object), "{volumes:?}");
+    assert_eq!(volumes[4], json!({"type": "volume", "source": "v", "target": "/v"}));
+}
+
+#[test]
 fn which_service_commands_enter_must_be_clear() {
     let two = "services: {web: {image: a}, db: {image: b}}\n";
     let failure = made(two, &plan()).expect_err("two");
