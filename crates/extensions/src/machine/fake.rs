@@ -1,5 +1,6 @@
 //! A machine that exists only in memory.
 
+use super::reached::MOST_OUTPUT;
 use super::{Machine, Machines, SyncReport};
 use async_trait::async_trait;
 use sandboxer_reach::Route;
@@ -59,11 +60,18 @@ impl Machine for FakeMachine {
     }
 
     async fn run(&self, command: &CommandLine, limit: Duration) -> Result<CommandOutput, Failure> {
-        self.host.run(command, limit).await.map_err(|fault| {
+        let output = self.host.run(command, limit).await.map_err(|fault| {
             Failure::new(ErrorKind::HostUnreachable, "the machine does not answer")
                 .with_residue(Residue::Unknown)
                 .caused_by(&fault)
-        })
+        })?;
+        // As on a machine that is there.
+        if output.success() && output.stdout.len() > MOST_OUTPUT {
+            return Err(
+                Failure::new(ErrorKind::Unavailable, "a part of the answer is lost").with_residue(Residue::Unknown)
+            );
+        }
+        Ok(output)
     }
 
     async fn sync(&self, source: &Path, target: &str) -> Result<SyncReport, Failure> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Commands that say more than this to either stream are not those of an extension.
-const MOST_OUTPUT: usize = 64 << 20;
+pub(super) const MOST_OUTPUT: usize = 64 << 20;
 /// Input is sent in such pieces.
 const PIECE: usize = 256 * 1024;
 /// Time for a command that was killed to be told of.

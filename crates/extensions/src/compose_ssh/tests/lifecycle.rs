@@ -211,3 +211,31 @@ async fn nothing_is_said_to_be_gone_on_a_machine_that_is_down() {
     assert!(!report.complete && report.errors.iter().any(|error| error.contains("container 1")), "{report:?}");
     assert!(!stage.machine.leases().is_empty(), "whoever holds the lease tries again");
 }
+
+#[tokio::test]
+async fn an_engine_that_never_stops_talking_has_said_nothing() {
+    let repository = tempfile::tempdir().expect("a folder");
+    for step in ["sandboxer-look", "sandboxer-read", "sandboxer-remove", "sandboxer-verify"] {
+        let ((call, request), stage) = (asked(&repository), Stage::new());
+        if step == "sandboxer-remove" || step == "sandboxer-verify" {
+            stage.extension.provision(&call, &request).await.expect("made");
+        }
+        stage.machine.host().clone().program("/bin/sh", move |host, words| {
+            let mut said = play(host, &words[2], &words[3..]);
+            if words[2] == step {
+                said.stdout.resize((64 << 20) + 1, b'\n');
+            }
+            said
+        });
+        let failure = match step {
+            "sandboxer-remove" | "sandboxer-verify" => stage.teardown(&call).await.map(drop).expect_err(step),
+            _ => stage.extension.provision(&call, &request).await.map(drop).expect_err(step),
+        };
+        assert_eq!(failure.kind, ErrorKind::Unavailable, "{step}: {failure}");
+        let nothing_was_made = step == "sandboxer-look" || step == "sandboxer-read";
+        assert_eq!(failure.residue == Residue::None, nothing_was_made, "{step}: {failure}");
+        if !nothing_was_made {
+            assert!(!stage.machine.leases().is_empty(), "whoever holds the lease tries again");
+        }
+    }
+}
