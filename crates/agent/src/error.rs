@@ -46,6 +46,14 @@ pub enum AgentError {
         /// The path.
         path: PathBuf,
     },
+    /// A file that was sent could not be put where it belongs.
+    #[error("`{}`: {source}", path.display())]
+    Unpack {
+        /// Which, below its folder; or the folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 impl AgentError {

@@ -41,6 +41,7 @@ mod shared;
 mod stdio;
 mod surroundings;
 mod transport;
+mod unpack;
 mod workers;
 
 /// The version of envd whose API this agent serves.
@@ -53,3 +54,4 @@ pub use error::AgentError;
 pub use options::{CommandLimits, Listen, Options};
 pub use relay::{Relay, RelaySocket, SANDBOX_VARIABLE, relay};
 pub use stdio::{Half, standard_streams};
+pub use unpack::{Unpack, unpack};

@@ -11,6 +11,7 @@ mod leases;
 mod relay;
 mod replay;
 mod stress;
+mod unpack;
 mod watch;
 mod wire;
 

@@ -5,3 +5,4 @@
 mod contract;
 mod doorways;
 mod place;
+mod syncs;
