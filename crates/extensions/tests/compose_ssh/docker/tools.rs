@@ -11,12 +11,12 @@ services:
     image: busybox
     command: [httpd, -f, -p, '8080', -h, /www]
     ports: ['127.0.0.1:18080:8080']
-    volumes: ['./www:/www:ro', 'kept:/kept']
+    volumes: ['./www:/www:ro', 'kept:/kept', /anonymous, 'v:/v', 'v:/seen:ro']
     env_file: in.env
     environment: {COST: 'a$$b'}
     depends_on: [db]
   db: {image: busybox, command: [sleep, '1000']}
-volumes: {kept: {}}
+volumes: {kept: {}, v: {}}
 ";
 
 async fn a_stack_stands_and_falls(scene: &Scene) {
@@ -24,12 +24,14 @@ async fn a_stack_stands_and_falls(scene: &Scene) {
     std::fs::create_dir(format!("{repository}/www")).expect("ours");
     std::fs::write(format!("{repository}/www/index.html"), "hello").expect("ours");
     std::fs::write(format!("{repository}/in.env"), "FROM_FILE=yes\n").expect("ours");
+    // No setting of the tool, which fails with it.
+    std::fs::write(format!("{repository}/.env"), "COMPOSE_REMOVE_ORPHANS=1\n").expect("ours");
     let sandbox = Sandbox::new("box", json!({"repo": repository, "env": {"MINE": "it's"}}));
     let reachability = scene.ready(&sandbox).await;
     let enter = reachability.enter.expect("a container");
-    let script = ["sh", "-c", "echo $COST $FROM_FILE $MINE"];
+    let script = ["sh", "-c", "echo mine >/v/x; [ -d /anonymous ] && echo $COST $FROM_FILE $MINE $(cat /seen/x)"];
     let words: Vec<&str> = enter.iter().map(String::as_str).chain(script).collect();
-    assert_eq!(scene.there.run(&words).await.text(), "a$b yes it's");
+    assert_eq!(scene.there.run(&words).await.text(), "a$b yes it's mine");
     let port = &reachability.ports.expect("ports")[0];
     assert_eq!((&port["asked"], &port["host_ip"]), (&json!("18080"), &json!("127.0.0.1")));
     let address = format!("http://127.0.0.1:{}/", port["host_port"]);
