@@ -24,4 +24,5 @@ pub(crate) use talk::{Site, nonce};
 
 /// What an agent on a machine speaks. Its sockets are named by that and not by its program's version: a lease that one version has
 /// placed is renewed and released by the next.
+/// What its program is asked for there (`agent --unpack`) belongs to it.
 pub(crate) const PROTOCOL: &str = "v1";
