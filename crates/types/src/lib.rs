@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod condition;
+mod conformance;
 mod event;
 mod failure;
 mod handle;
@@ -26,12 +27,14 @@ mod snapshot;
 pub mod source;
 mod state;
 mod status;
+mod test_plan;
 mod time_span;
 
 pub use capabilities::{
     Capabilities, Feature, IsolationLevel, PricingModel, SnapshotCapability, SnapshotKind, UnknownWord, Verb,
 };
 pub use condition::{Condition, ConditionKind};
+pub use conformance::{CheckOutcome, CheckResult, ConformanceLevel, ConformanceReport};
 pub use event::{Event, EventKind};
 pub use failure::{Blame, ErrorKind, Failure, FieldFault, Residue, Retry};
 pub use handle::{Handle, HandleFault};
@@ -50,6 +53,7 @@ pub use size::{ByteSize, ByteSizeFault};
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use status::{SandboxStatus, Tether};
+pub use test_plan::{Outage, TestPlan};
 pub use time_span::{TimeSpan, TimeSpanFault};
 
 /// A JSON object whose members keep the order they were written in.

@@ -1,13 +1,13 @@
-//! The files that people write: manifests and profiles, as `crates/types/src/source` reads them.
+//! The files that people write: manifests, profiles and test plans, as `crates/types/src/source` reads them.
 
 use super::{Document, Part, each_schema, generator, part_of};
-use sandboxer_types::{Manifest, Profile};
+use sandboxer_types::{Manifest, Profile, TestPlan};
 use schemars::JsonSchema;
 use schemars::generate::Contract;
 use serde_json::{Value, json};
 
-pub(super) fn documents() -> [Document; 2] {
-    [manifest(), profile()]
+pub(super) fn documents() -> [Document; 3] {
+    [manifest(), profile(), test_plan()]
 }
 
 fn manifest() -> Document {
@@ -25,6 +25,11 @@ fn profile() -> Document {
     let mut document = document::<Profile>("profile", "sand-boxer profile", about, &["extension", "candidates"]);
     document.body.insert("oneOf".to_owned(), json!([{"required": ["extension"]}, {"required": ["candidates"]}]));
     document
+}
+
+fn test_plan() -> Document {
+    let about = "How `sandboxer ext test` tests an extension: `conformance/ext.<name>.yaml`.";
+    document::<TestPlan>("test-plan", "sand-boxer test plan", about, &[])
 }
 
 /// The schema of a file whose keys may all stand without a value, but for those required and for `firm` ones.

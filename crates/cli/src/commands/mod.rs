@@ -10,7 +10,6 @@ mod doctor;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod ext;
-mod ext_call;
 pub(crate) mod extend;
 mod following;
 pub(crate) mod forget;
@@ -104,7 +103,7 @@ pub(crate) fn execute(arguments: Arguments, output: &Output) -> CommandResult<Ex
         Command::Agent(agent) => return agent::agent(agent, output),
         Command::Doctor => return doctor::doctor(&arguments.global, output),
         Command::Trust(trust) => return trust::trust(&Config::read(&arguments.global)?, trust, output),
-        Command::Ext(ext) if !ext.is_call() => return ext::ext(&Config::read(&arguments.global)?, ext, output),
+        Command::Ext(ext) if !ext.needs_engine() => return ext::ext(&Config::read(&arguments.global)?, ext, output),
         Command::Host(host) => return host::host(&Config::read(&arguments.global)?, host, output),
         Command::Profile(profile) => return profile::profile(&Config::read(&arguments.global)?, profile, output),
         _ => {}
@@ -161,10 +160,9 @@ async fn dispatch(session: &Session<'_>, command: Command) -> CommandResult<Exit
         Command::Forget(arguments) => forget::forget(session, &arguments).await,
         Command::Reconcile(arguments) => reconcile::reconcile(session, &arguments).await,
         Command::Orphans(arguments) => orphans::orphans(session, &arguments).await,
-        Command::Ext(ext::ExtCommand::Call(arguments)) => ext_call::ext_call(session, arguments).await,
+        Command::Ext(command) => ext::ext_with_engine(session, command).await,
         Command::Agent(_)
         | Command::Trust(_)
-        | Command::Ext(_)
         | Command::Profile(_)
         | Command::Host(_)
         | Command::Doctor

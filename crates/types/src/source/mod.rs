@@ -14,6 +14,7 @@ mod profile;
 mod reader;
 mod scalar;
 mod sheet;
+mod test_plan;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -26,6 +27,7 @@ pub use manifest::parse_manifest;
 pub use profile::parse_profile;
 pub use reader::{Part, decode, fault_at};
 pub use sheet::Remark;
+pub use test_plan::parse_test_plan;
 
 /// The largest file that is read, in bytes.
 pub const LARGEST_FILE: usize = 1024 * 1024;

@@ -1,8 +1,8 @@
 //! `sandboxer ext call`: send an extension one request, and see what travels.
 
-use super::Session;
-use super::ext::extension_id;
-use super::request::profile_id;
+use super::extension_id;
+use crate::commands::Session;
+use crate::commands::request::profile_id;
 use crate::error::{CommandResult, local_fault};
 use crate::ui::Output;
 use crate::ui::text::harmless;
@@ -52,7 +52,7 @@ impl Trace for Shown {
 }
 
 /// Sends the request, and prints its result.
-pub(crate) async fn ext_call(session: &Session<'_>, arguments: ExtCallArguments) -> CommandResult<ExitCode> {
+pub(super) async fn ext_call(session: &Session<'_>, arguments: ExtCallArguments) -> CommandResult<ExitCode> {
     let method = method(&arguments.verb)?;
     let catalog = session.engine.broker.catalog();
     let extension = catalog.extension(&extension_id(&arguments.extension)?).map_err(Failure::from)?;

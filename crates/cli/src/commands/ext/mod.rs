@@ -1,5 +1,8 @@
 //! `sandboxer ext`: look at extensions.
 
+mod call;
+
+use super::Session;
 use super::listing::{Row, can_be_checked, check};
 use crate::config::Config;
 use crate::error::CommandResult;
@@ -11,7 +14,7 @@ use sandboxer_types::{ExtensionId, Failure};
 use serde_json::json;
 use std::process::ExitCode;
 
-use super::ext_call::ExtCallArguments;
+use call::ExtCallArguments;
 
 /// The commands under `ext`.
 #[derive(Debug, Subcommand)]
@@ -34,7 +37,7 @@ pub(crate) enum ExtCommand {
 
 impl ExtCommand {
     /// Whether it needs an engine.
-    pub(super) const fn is_call(&self) -> bool {
+    pub(super) const fn needs_engine(&self) -> bool {
         matches!(self, Self::Call(_))
     }
 }
@@ -43,8 +46,16 @@ pub(super) fn extension_id(text: &str) -> CommandResult<ExtensionId> {
     ExtensionId::from_short(text).map_err(|fault| Failure::invalid_input(fault.to_string()).into())
 }
 
-/// Runs it.
-pub(crate) fn ext(config: &Config, command: ExtCommand, output: &Output) -> CommandResult<ExitCode> {
+/// Runs what needs an engine.
+pub(super) async fn ext_with_engine(session: &Session<'_>, command: ExtCommand) -> CommandResult<ExitCode> {
+    match command {
+        ExtCommand::Call(arguments) => call::ext_call(session, arguments).await,
+        ExtCommand::Ls | ExtCommand::Show { .. } | ExtCommand::Check { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Runs what only looks at the catalog.
+pub(super) fn ext(config: &Config, command: ExtCommand, output: &Output) -> CommandResult<ExitCode> {
     let catalog = catalog(config);
     match command {
         ExtCommand::Ls => {
@@ -91,7 +102,7 @@ pub(crate) fn ext(config: &Config, command: ExtCommand, output: &Output) -> Comm
                 lines.join("\n")
             }))
         }
-        // Sent by `ext_call`, which needs the engine.
+        // These need the engine.
         ExtCommand::Call(_) => Ok(ExitCode::SUCCESS),
         ExtCommand::Check { id: None } => check(&catalog, output, |_| true),
         ExtCommand::Check { id: Some(id) } => {
