@@ -18,6 +18,7 @@ mod money;
 mod nearest;
 mod profile;
 mod reachability;
+pub mod registry;
 mod report;
 mod request;
 #[cfg(feature = "schema")]

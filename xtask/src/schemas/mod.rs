@@ -2,6 +2,7 @@
 
 mod authored;
 mod messages;
+mod registry;
 
 use crate::shell;
 use anyhow::{Context, bail};
@@ -67,7 +68,7 @@ fn read(folder: &Path) -> anyhow::Result<Files> {
 }
 
 fn generate() -> anyhow::Result<Files> {
-    let documents = authored::documents().into_iter().chain(messages::documents()?);
+    let documents = authored::documents().into_iter().chain(registry::documents()).chain(messages::documents()?);
     documents
         .map(|document| {
             let name = format!("{}{SUFFIX}", document.name);
