@@ -14,12 +14,23 @@ use std::sync::{Arc, OnceLock};
 pub enum Layer {
     /// Compiled into the binary.
     BuiltIn,
+    /// A package that was added.
+    Package,
     /// The user's configuration directory.
     Config,
     /// The working directory, as far as it is trusted.
     WorkingDirectory,
     /// A directory given on the command line.
     Given,
+}
+
+/// A package that was added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageOrigin {
+    /// What it is called.
+    pub name: String,
+    /// Where it is, as messages name it.
+    pub folder: PathBuf,
 }
 
 /// Where something came from.
@@ -31,19 +42,24 @@ pub struct Origin {
     pub file: String,
     /// The folder the file lies in; none for what is compiled in.
     pub folder: Option<PathBuf>,
+    /// The package it is of, for [`Layer::Package`].
+    pub package: Option<Arc<PackageOrigin>>,
 }
 
 impl Origin {
     pub(super) fn built_in(name: &str) -> Self {
-        Self { layer: Layer::BuiltIn, file: name.to_owned(), folder: None }
+        Self { layer: Layer::BuiltIn, file: name.to_owned(), folder: None, package: None }
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.layer {
-            Layer::BuiltIn => formatter.write_str("built in"),
-            Layer::Config | Layer::WorkingDirectory | Layer::Given => formatter.write_str(&self.file),
+        match (self.layer, &self.package) {
+            (Layer::BuiltIn, _) => formatter.write_str("built in"),
+            (Layer::Package, Some(package)) => write!(formatter, "package {}", package.name),
+            (Layer::Package | Layer::Config | Layer::WorkingDirectory | Layer::Given, _) => {
+                formatter.write_str(&self.file)
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Finds and reads the files of a source. The only part of the catalog, beside trust, that touches the disk.
 
-use super::entry::{Layer, Origin};
+use super::entry::{Layer, Origin, PackageOrigin};
 use super::miss::Kind;
 use sandboxer_types::source::{Fault, LARGEST_FILE, decode};
 use std::fs::File;
@@ -14,6 +14,14 @@ use std::sync::Arc;
 pub enum CatalogSource {
     /// Compiled in: file names, with `extensions/` or `profiles/` before them, and texts.
     BuiltIn(&'static [(&'static str, &'static str)]),
+    /// A package that was added: inert unless the whole of it is what was trusted. What it brings comes right after what
+    /// is compiled in, as a distribution's files do before a machine's own: what a user writes replaces it.
+    Package {
+        /// What it is called.
+        name: String,
+        /// Where it is; may be a link to that.
+        folder: PathBuf,
+    },
     /// The user's configuration directory.
     Config(PathBuf),
     /// The working directory: inert until trusted.
@@ -51,8 +59,9 @@ impl CatalogSource {
     pub(super) fn read(&self) -> Found {
         match self {
             Self::BuiltIn(files) => built_in(files),
-            Self::Config(folder) => directory(folder, Layer::Config),
-            Self::WorkingDirectory(folder) => directory(folder, Layer::WorkingDirectory),
+            Self::Package { name, folder } => package(name, folder),
+            Self::Config(folder) => Place::plain(folder, Layer::Config).read(),
+            Self::WorkingDirectory(folder) => Place::plain(folder, Layer::WorkingDirectory).read(),
             Self::Given(folder) => given(folder),
         }
     }
@@ -74,7 +83,7 @@ fn built_in(files: &[(&'static str, &'static str)]) -> Found {
 
 /// Unlike the other places, a directory that was named must exist and hold something.
 fn given(folder: &Path) -> Found {
-    let mut found = directory(folder, Layer::Given);
+    let mut found = Place::plain(folder, Layer::Given).read();
     let has_folder = [Kind::Extension, Kind::Profile].iter().any(|kind| folder.join(kind.folder()).is_dir());
     if !has_folder && found.hosts.is_none() {
         let file = folder.display().to_string();
@@ -88,30 +97,64 @@ fn given(folder: &Path) -> Found {
     found
 }
 
-fn directory(folder: &Path, layer: Layer) -> Found {
-    let mut found = Found::default();
-    for kind in [Kind::Extension, Kind::Profile] {
-        let inner = folder.join(kind.folder());
-        match names(&inner) {
-            Ok(names) => {
-                for name in names {
-                    found.file(kind, layer, &inner, &name);
-                }
-            }
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            Err(error) => {
-                found.strays.push(Fault::of_file(inner.display().to_string(), format!("cannot be listed: {error}")));
-            }
+/// A package is read where its link leads, so that nothing of two versions is mixed, and named where the link is.
+fn package(name: &str, folder: &Path) -> Found {
+    match folder.canonicalize() {
+        Ok(real) => {
+            let package = PackageOrigin { name: name.to_owned(), folder: folder.to_owned() };
+            Place { folder: &real, shown: folder, layer: Layer::Package, package: Some(Arc::new(package)) }.read()
+        }
+        Err(error) => {
+            let fault = Fault::of_file(folder.display().to_string(), format!("cannot be read: {error}"));
+            let hint = format!("`sandboxer ext remove {name}` removes what is left of the package");
+            Found { strays: vec![fault.with_hint(hint)], ..Found::default() }
         }
     }
-    let path = folder.join(Kind::Host.folder());
-    // A link that leads nowhere is a file that cannot be read, not one that is not there.
-    if path.symlink_metadata().is_ok() {
-        let file = path.display().to_string();
-        let text = read_text(&path, &file);
-        found.hosts = Some(FoundHosts { origin: Origin { layer, file, folder: Some(folder.to_owned()) }, text });
+}
+
+/// A directory with the folders of a catalog.
+struct Place<'a> {
+    folder: &'a Path,
+    /// The same directory, as messages name it.
+    shown: &'a Path,
+    layer: Layer,
+    package: Option<Arc<PackageOrigin>>,
+}
+
+impl<'a> Place<'a> {
+    fn plain(folder: &'a Path, layer: Layer) -> Self {
+        Self { folder, shown: folder, layer, package: None }
     }
-    found
+
+    fn origin(&self, folder: PathBuf, file: String) -> Origin {
+        Origin { layer: self.layer, file, folder: Some(folder), package: self.package.clone() }
+    }
+
+    fn read(&self) -> Found {
+        let mut found = Found::default();
+        for kind in [Kind::Extension, Kind::Profile] {
+            match names(&self.folder.join(kind.folder())) {
+                Ok(names) => {
+                    for name in names {
+                        found.file(kind, self, &name);
+                    }
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error) => {
+                    let file = self.shown.join(kind.folder()).display().to_string();
+                    found.strays.push(Fault::of_file(file, format!("cannot be listed: {error}")));
+                }
+            }
+        }
+        let path = self.folder.join(Kind::Host.folder());
+        // A link that leads nowhere is a file that cannot be read, not one that is not there.
+        if path.symlink_metadata().is_ok() {
+            let file = self.shown.join(Kind::Host.folder()).display().to_string();
+            let text = read_text(&path, &file);
+            found.hosts = Some(FoundHosts { origin: self.origin(self.folder.to_owned(), file), text });
+        }
+        found
+    }
 }
 
 /// The names in a folder, sorted, as far as they are text: ours are.
@@ -130,19 +173,18 @@ fn catalog_stem(name: &str) -> Option<&str> {
 
 impl Found {
     /// Other files may lie in these folders, so only what looks like one of ours by its name is read.
-    fn file(&mut self, kind: Kind, layer: Layer, folder: &Path, name: &str) {
+    fn file(&mut self, kind: Kind, place: &Place<'_>, name: &str) {
         if !name.starts_with(kind.prefix()) {
             return;
         }
-        let path = folder.join(name);
-        let file = path.display().to_string();
+        let file = place.shown.join(kind.folder()).join(name).display().to_string();
         if let Some(stem) = name.strip_suffix(".yml") {
             let fault = Fault::of_file(file, "files of the catalog end in `.yaml`");
             self.strays.push(fault.with_hint(format!("call it `{stem}.yaml`")));
         } else if let Some(id) = catalog_stem(name) {
-            let text = read_text(&path, &file);
-            let origin = Origin { layer, file, folder: Some(folder.to_owned()) };
-            self.files.push(FoundFile { kind, id: id.to_owned(), origin, text });
+            let folder = place.folder.join(kind.folder());
+            let text = read_text(&folder.join(name), &file);
+            self.files.push(FoundFile { kind, id: id.to_owned(), origin: place.origin(folder, file), text });
         }
     }
 }

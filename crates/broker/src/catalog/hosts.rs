@@ -39,7 +39,7 @@ pub(super) fn shelve(shelf: &mut Shelf<CatalogHost>, found: FoundHosts, inertnes
     if let Some(inertness) = inertness {
         // What is inert has no faults: nobody asked for it.
         let ids = file.entries.into_iter().filter_map(|entry| entry.id);
-        shelf.inert.extend(ids.map(|id| (id.to_string(), (origin.clone(), inertness))));
+        shelf.inert.extend(ids.map(|id| (id.to_string(), (origin.clone(), inertness.clone()))));
         return Vec::new();
     }
     let mut strays = file.faults;

@@ -146,6 +146,7 @@ impl Loading<'_> {
             CatalogSource::WorkingDirectory(folder) if !found.files.is_empty() || found.hosts.is_some() => {
                 Some(Watch::new(trust, folder))
             }
+            CatalogSource::Package { folder, .. } => Some(Watch::of_package(trust, folder)),
             _ => None,
         };
         for file in found.files {

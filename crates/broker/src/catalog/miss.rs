@@ -53,8 +53,8 @@ impl Kind {
     }
 }
 
-/// Why a file of the working directory is inert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a file of the working directory or of a package is inert.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inertness {
     /// It was never trusted.
     NotTrusted,
@@ -62,15 +62,25 @@ pub enum Inertness {
     Changed,
     /// It is what was trusted, but a file beside it, which its handler may run, is not.
     NeighbourChanged,
+    /// It is of a package that is no longer what was added.
+    PackageChanged {
+        /// The first file that differs, by its path below the package.
+        file: String,
+    },
 }
 
 impl fmt::Display for Inertness {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::NotTrusted => "is not trusted",
-            Self::Changed => "has changed since it was trusted",
-            Self::NeighbourChanged => "is trusted, but a file its handler may run has changed since",
-        })
+        match self {
+            Self::NotTrusted => formatter.write_str("is not trusted"),
+            Self::Changed => formatter.write_str("has changed since it was trusted"),
+            Self::NeighbourChanged => {
+                formatter.write_str("is trusted, but a file its handler may run has changed since")
+            }
+            Self::PackageChanged { file } => {
+                write!(formatter, "is of a package whose file `{file}` is not what was added")
+            }
+        }
     }
 }
 
@@ -99,7 +109,7 @@ pub enum Miss {
         /// What is wrong.
         faults: Vec<Fault>,
     },
-    /// It stands in the working directory, which is not trusted as it is.
+    /// It stands in the working directory or in a package, which is not trusted as it is.
     #[error("the {} `{id}` stands in `{}`, which {inertness}", kind.word(), origin.file)]
     Untrusted {
         /// What was looked up.
@@ -140,8 +150,14 @@ impl From<Miss> for Failure {
                 failure.details.insert("faults".to_owned(), serde_json::Value::Array(faults));
                 failure.with_hint(hint)
             }
-            Miss::Untrusted { .. } => failure(ErrorKind::Precondition)
-                .with_hint("`sandboxer trust .` shows what this directory would be allowed, and allows it"),
+            Miss::Untrusted { origin, .. } => failure(ErrorKind::Precondition).with_hint(match &origin.package {
+                None => "`sandboxer trust .` shows what this directory would be allowed, and allows it".to_owned(),
+                Some(package) => format!(
+                    "`sandboxer ext add` with the package makes it what it was; `sandboxer trust {}` shows what it would \
+                     be allowed as it is, and allows it",
+                    package.folder.display()
+                ),
+            }),
         }
     }
 }

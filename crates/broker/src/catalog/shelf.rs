@@ -20,7 +20,7 @@ pub enum Listing<'a, T> {
         /// What is wrong.
         faults: &'a [Fault],
     },
-    /// It stands in the working directory and is not trusted.
+    /// It stands in the working directory or in a package, and is not trusted.
     Inert {
         /// The id its file's name promises.
         id: &'a str,
@@ -62,7 +62,7 @@ impl<T> Shelf<T> {
                 kind: self.kind,
                 id: id.to_owned(),
                 origin: origin.clone(),
-                inertness: *inertness,
+                inertness: inertness.clone(),
             }),
             (None, None) => Err(Miss::Unknown { kind: self.kind, id: id.to_owned(), nearest: self.nearest(id) }),
         }
@@ -82,7 +82,7 @@ impl<T> Shelf<T> {
             Slot::Broken { origin, faults, .. } => Listing::Broken { id, origin, faults },
         });
         let inert =
-            self.inert.iter().map(|(id, (origin, inertness))| Listing::Inert { id, origin, inertness: *inertness });
+            self.inert.iter().map(|(id, (origin, inertness))| Listing::Inert { id, origin, inertness: inertness.clone() });
         slots.chain(inert).collect()
     }
 

@@ -40,6 +40,23 @@ impl Digests {
         digests
     }
 
+    /// Reads everything in `directory`, a canonical path.
+    pub(super) fn of_package(directory: &Path) -> Self {
+        let mut digests = Self::default();
+        match sorted_names(directory) {
+            Ok(names) => {
+                for name in names {
+                    match name.into_string() {
+                        Ok(name) => digests.entry(directory, name, 0),
+                        Err(name) => digests.refuse(&directory.join(name), "has a name that is not UTF-8".to_owned()),
+                    }
+                }
+            }
+            Err(error) => digests.refuse(directory, format!("cannot be listed: {error}")),
+        }
+        digests
+    }
+
     /// Reads what lies below one of its folders.
     pub(super) fn of_folder(directory: &Path, folder: &str) -> Self {
         let mut digests = Self::default();

@@ -60,8 +60,17 @@ pub struct TrustSurvey {
 
 /// Looks at everything that trust in `directory` covers.
 pub fn survey(directory: &Path) -> Result<TrustSurvey, TrustFault> {
+    survey_of(directory, Digests::of_directory)
+}
+
+/// Looks at a package, all of which trust covers.
+pub fn survey_package(directory: &Path) -> Result<TrustSurvey, TrustFault> {
+    survey_of(directory, Digests::of_package)
+}
+
+fn survey_of(directory: &Path, digests: fn(&Path) -> Digests) -> Result<TrustSurvey, TrustFault> {
     let (path, name) = canonical(directory).map_err(TrustFault::io("read", directory))?;
-    let digests = Digests::of_directory(&path);
+    let digests = digests(&path);
     let mut survey = TrustSurvey {
         directory: name,
         hosts: Vec::new(),

@@ -15,14 +15,21 @@ pub(in crate::catalog) struct Watch<'a> {
     directory: PathBuf,
     trusted: Option<&'a BTreeMap<String, String>>,
     neighbours: OnceCell<bool>,
+    /// What has changed in a package, once it was looked at; nothing for other directories.
+    package: Option<OnceCell<Option<String>>>,
 }
 
 impl<'a> Watch<'a> {
     pub(in crate::catalog) fn new(book: &'a TrustBook, directory: &Path) -> Self {
         match canonical(directory) {
-            Ok((directory, name)) => Self { directory, trusted: book.files(&name), neighbours: OnceCell::new() },
-            Err(_) => Self { directory: directory.to_owned(), trusted: None, neighbours: OnceCell::new() },
+            Ok((directory, name)) => Self { directory, trusted: book.files(&name), neighbours: OnceCell::new(), package: None },
+            Err(_) => Self { directory: directory.to_owned(), trusted: None, neighbours: OnceCell::new(), package: None },
         }
+    }
+
+    /// Of a package any change counts: its handlers may run whatever lies in it, and nobody but `ext add` writes there.
+    pub(in crate::catalog) fn of_package(book: &'a TrustBook, folder: &Path) -> Self {
+        Self { package: Some(OnceCell::new()), ..Self::new(book, folder) }
     }
 
     /// Why the file is inert, if it is.
@@ -38,16 +45,41 @@ impl<'a> Watch<'a> {
     /// A file that could not be read cannot have been trusted.
     fn compare(&self, below: &str, text: &Result<Arc<str>, Fault>) -> Option<Inertness> {
         let known = self.trusted.and_then(|trusted| trusted.get(below));
+        let is_package = self.package.is_some() && self.trusted.is_some();
         match (known, text) {
-            (Some(known), Ok(text)) if *known == digest_of(text.as_bytes()) => None,
+            (Some(known), Ok(text)) if *known == digest_of(text.as_bytes()) => {
+                let file = self.change_in_package()?;
+                Some(Inertness::PackageChanged { file: file.to_owned() })
+            }
+            _ if is_package => Some(Inertness::PackageChanged { file: below.to_owned() }),
             (Some(_), _) => Some(Inertness::Changed),
             (None, _) => Some(Inertness::NotTrusted),
         }
     }
 
+    /// The first file of a package that is not what was trusted, was added since, or is gone.
+    fn change_in_package(&self) -> Option<&str> {
+        let look = || {
+            let now = Digests::of_package(&self.directory);
+            if let Some(fault) = now.refused.first() {
+                let below = Path::new(&fault.file).strip_prefix(&self.directory);
+                return Some(below.map_or_else(|_| fault.file.clone(), |below| below.display().to_string()));
+            }
+            let trusted = self.trusted?;
+            let differs = |(path, digest): &(&String, &String)| trusted.get(*path) != Some(*digest);
+            let changed = now.files.iter().find(differs).map(|(path, _)| path);
+            changed.or_else(|| trusted.keys().find(|path| !now.files.contains_key(*path))).cloned()
+        };
+        self.package.as_ref()?.get_or_init(look).as_deref()
+    }
+
     /// Whether everything in `extensions/` that is no manifest is what was trusted: a handler may run or import any of
     /// it, also what was added since. Looked at once, and only when a trusted manifest has a handler that is not built in.
     pub(in crate::catalog) fn neighbours_are_unchanged(&self) -> bool {
+        // Those of a package were looked at with the rest of it.
+        if self.package.is_some() {
+            return true;
+        }
         *self.neighbours.get_or_init(|| {
             let Some(trusted) = self.trusted else { return false };
             let now = Digests::of_folder(&self.directory, Kind::Extension.folder());

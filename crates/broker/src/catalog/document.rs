@@ -1,0 +1,40 @@
+//! Whether a document of JSON is what a schema of ours says.
+
+use super::schema::Schema;
+use sandboxer_types::nearest_word;
+use serde_json::Value;
+
+/// One way in which a document breaks its schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentFault {
+    /// Which member, as keys and indexes joined by `.`; empty for the document as a whole.
+    pub member: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What was probably meant.
+    pub nearest: Option<String>,
+}
+
+/// Every way in which `document` breaks `schema`, in the order of the schema.
+pub fn document_faults(schema: &Value, document: &Value) -> Vec<DocumentFault> {
+    let violations = match Schema::new(schema) {
+        Ok(schema) => schema.violations(document),
+        Err(fault) => {
+            let message = format!("cannot be checked: {}", fault.message);
+            return vec![DocumentFault { member: String::new(), message, nearest: None }];
+        }
+    };
+    let known = || schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    violations
+        .into_iter()
+        .map(|violation| {
+            let nearest = match violation.path.as_slice() {
+                // A schema that lets some unknown members pass is not asked which it knows.
+                [name] if violation.unexpected => nearest_word(name, known().map(|(name, _)| name.as_str())),
+                _ => None,
+            };
+            let nearest = violation.nearest.or(nearest.map(str::to_owned));
+            DocumentFault { member: violation.path.join("."), message: violation.message, nearest }
+        })
+        .collect()
+}
