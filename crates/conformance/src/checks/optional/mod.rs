@@ -1,0 +1,3 @@
+//! L4: the optional verbs and features do what they say.
+
+pub(super) mod status_follows;

@@ -1,0 +1,56 @@
+//! Chance that can be repeated.
+
+use std::time::Duration;
+
+/// Numbers that follow from a seed: SplitMix64, by Steele, Lea and Flood (2014).
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    /// Those of a check: what one check throws does not depend on which others ran.
+    pub(crate) fn new(seed: u64, check: &str) -> Self {
+        let digest = blake3::hash(check.as_bytes());
+        let own = digest.as_bytes()[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        Self(seed ^ own)
+    }
+
+    /// The next number.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// One below `bound`, which is above 0.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// An instant within a span.
+    pub(crate) fn instant(&mut self, span: Duration) -> Duration {
+        Duration::from_micros(self.below(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// A word that nobody else has: letters and digits only.
+    pub(crate) fn word(&mut self) -> String {
+        format!("{:016x}", self.next())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_throws_the_same() {
+        let throw = |seed, check| {
+            let mut dice = Dice::new(seed, check);
+            [dice.next(), dice.below(10), dice.next()]
+        };
+        assert_eq!(throw(7, "a"), throw(7, "a"));
+        assert_ne!(throw(7, "a"), throw(8, "a"));
+        assert_ne!(throw(7, "a"), throw(7, "b"));
+    }
+}
