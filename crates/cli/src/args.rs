@@ -86,6 +86,9 @@ pub(crate) enum Command {
     /// Look at profiles
     #[command(subcommand)]
     Profile(commands::profile::ProfileCommand),
+    /// Publish what extensions and profiles can do, for tools that run nothing
+    #[command(subcommand)]
+    Registry(commands::registry::RegistryCommand),
     /// Look at hosts, the machines that sandboxes are placed on
     #[command(subcommand)]
     Host(commands::host::HostCommand),

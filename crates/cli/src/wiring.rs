@@ -62,6 +62,11 @@ pub(crate) fn catalog(config: &Config) -> Catalog {
     Catalog::load(&sources, &trust, HANDLERS)
 }
 
+/// What is compiled in, as it was, whatever files put over it.
+pub(crate) fn built_in_catalog() -> Catalog {
+    Catalog::load(&[CatalogSource::BuiltIn(BUILT_IN)], &TrustBook::default(), HANDLERS)
+}
+
 /// Builds the engine over the state directory, making that first where it is missing.
 pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine> {
     config.prepare_state()?;

@@ -1,7 +1,6 @@
 //! Whether a document of JSON is what a schema of ours says.
 
-use super::schema::Schema;
-use sandboxer_types::nearest_word;
+use super::schema::{Schema, Violation};
 use serde_json::Value;
 
 /// One way in which a document breaks its schema.
@@ -24,17 +23,10 @@ pub fn document_faults(schema: &Value, document: &Value) -> Vec<DocumentFault> {
             return vec![DocumentFault { member: String::new(), message, nearest: None }];
         }
     };
-    let known = || schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    violations
-        .into_iter()
-        .map(|violation| {
-            let nearest = match violation.path.as_slice() {
-                // A schema that lets some unknown members pass is not asked which it knows.
-                [name] if violation.unexpected => nearest_word(name, known().map(|(name, _)| name.as_str())),
-                _ => None,
-            };
-            let nearest = violation.nearest.or(nearest.map(str::to_owned));
-            DocumentFault { member: violation.path.join("."), message: violation.message, nearest }
-        })
-        .collect()
+    let fault = |violation: Violation| DocumentFault {
+        member: violation.path.join("."),
+        message: violation.message,
+        nearest: violation.nearest,
+    };
+    violations.into_iter().map(fault).collect()
 }

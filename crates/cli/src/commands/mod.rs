@@ -25,6 +25,7 @@ pub(crate) mod orphans;
 pub(crate) mod profile;
 pub(crate) mod ps;
 pub(crate) mod reconcile;
+pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod rm;
 pub(crate) mod run;
@@ -106,6 +107,9 @@ pub(crate) fn execute(arguments: Arguments, output: &Output) -> CommandResult<Ex
         Command::Ext(ext) if !ext.needs_engine() => return ext::ext(&Config::read(&arguments.global)?, ext, output),
         Command::Host(host) => return host::host(&Config::read(&arguments.global)?, host, output),
         Command::Profile(profile) => return profile::profile(&Config::read(&arguments.global)?, profile, output),
+        Command::Registry(registry) => {
+            return registry::registry(&Config::read(&arguments.global)?, registry, output);
+        }
         _ => {}
     }
     let config = Config::read(&arguments.global)?;
@@ -164,6 +168,7 @@ async fn dispatch(session: &Session<'_>, command: Command) -> CommandResult<Exit
         Command::Agent(_)
         | Command::Trust(_)
         | Command::Profile(_)
+        | Command::Registry(_)
         | Command::Host(_)
         | Command::Doctor
         | Command::Completion(_)
