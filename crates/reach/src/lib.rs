@@ -39,6 +39,7 @@ mod session;
 mod ssh;
 pub mod sync;
 mod watch;
+pub mod work_tree;
 
 pub use agent::AgentSession;
 pub use command::{CommandInfo, Ending, Pace, ProcessSelector, SignalScope};

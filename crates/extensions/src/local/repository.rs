@@ -3,7 +3,6 @@
 mod clone;
 mod copy;
 mod copy_file;
-mod linked;
 
 pub(crate) use crate::source::Source;
 
@@ -28,7 +27,7 @@ struct Workspace {
     /// Whose everything in it will be, where that is somebody else.
     owner: Option<(Uid, Gid)>,
     /// The folder of all sandboxes, which is never copied into one.
-    sandboxes: (u64, u64),
+    sandboxes: sandboxer_reach::work_tree::Identity,
 }
 
 /// Fills the workspace. Stops when the call ends, and when somebody connects to `control` in order to end the sandbox.

@@ -7,14 +7,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ignore::WalkBuilder;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::git::{GitTree, is_in_work_tree, tracked_though_ignored};
+use super::git::tracked_though_ignored;
 use super::record;
 use crate::ReachError;
+use crate::work_tree::{GitTree, Identity, identity, unignored, way_to};
 
 /// A time of a last change: seconds since 1970, and nanoseconds more.
 pub(super) type Time = (i64, u32);
@@ -91,14 +91,9 @@ pub(super) fn modified(status: &Metadata) -> Time {
     (status.mtime(), u32::try_from(status.mtime_nsec()).unwrap_or(0))
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let status = rustix::fs::statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    Some((status.st_dev, status.st_ino))
-}
-
 struct Walk {
     path: PathBuf,
-    left_out: Vec<(u64, u64)>,
+    left_out: Vec<Identity>,
     entries: Entries,
     warnings: Vec<String>,
 }
@@ -114,7 +109,9 @@ impl Walk {
         }
         self.unignored();
         match tracked {
-            Ok(tracked) => tracked.iter().for_each(|path| self.with_parents(path)),
+            Ok(tracked) => tracked.iter().flat_map(|path| way_to(path)).for_each(|path| {
+                self.add(path);
+            }),
             Err(warning) => self.warnings.push(warning),
         }
         if git == GitTree::Whole {
@@ -127,33 +124,15 @@ impl Walk {
     }
 
     fn unignored(&mut self) {
-        let in_work_tree = is_in_work_tree(&self.path);
-        let mut builder = WalkBuilder::new(&self.path);
-        builder.hidden(false).git_global(false).require_git(in_work_tree).parents(in_work_tree).follow_links(false);
-        let left_out = self.left_out.clone();
-        builder.filter_entry(move |entry| {
-            let is_own_repository = entry.depth() == 1 && entry.file_name() == ".git";
-            let is_folder = entry.depth() > 0 && entry.file_type().is_some_and(|kind| kind.is_dir());
-            let is_left_out =
-                is_folder && !left_out.is_empty() && identity(entry.path()).is_some_and(|id| left_out.contains(&id));
-            !is_own_repository && !is_left_out
-        });
         // Its file is sent where there is no repository but a word of where it is.
-        let root = self.path.clone();
-        if GitTree::of(&root) == GitTree::Linked {
+        if GitTree::of(&self.path) == GitTree::Linked {
             self.add(Path::new(".git"));
         }
-        for entry in builder.build() {
-            match entry {
-                Ok(entry) => {
-                    let relative = entry.path().strip_prefix(&root).map(Path::to_owned).unwrap_or_default();
-                    if relative.as_os_str().is_empty() {
-                        continue;
-                    }
-                    let is_folder = self.add(&relative);
-                    if is_folder && entry.file_name() == ".git" {
-                        self.whole(&relative);
-                    }
+        for found in unignored(&self.path, std::mem::take(&mut self.left_out)) {
+            match found {
+                Ok(found) if found.is_repository => self.whole(&found.path),
+                Ok(found) => {
+                    self.add(&found.path);
                 }
                 Err(error) => self.warnings.push(format!("left out: {error}")),
             }
@@ -168,14 +147,6 @@ impl Walk {
         match names_in(&self.path.join(relative)) {
             Ok(names) => names.iter().for_each(|name| self.whole(&relative.join(&**name))),
             Err(error) => self.leave_out(relative, &error),
-        }
-    }
-
-    fn with_parents(&mut self, relative: &Path) {
-        let mut parents: Vec<&Path> = relative.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
-        parents.reverse();
-        for path in parents {
-            self.add(path);
         }
     }
 

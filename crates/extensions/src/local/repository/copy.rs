@@ -4,20 +4,18 @@
 //! copy leads nowhere.
 
 use super::copy_file::FileCopier;
-use super::linked::{GitTree, is_in_work_tree};
 use super::{Workspace, is_withdrawn, withdrawn};
 use crate::local::failure::Doing;
-use ignore::WalkBuilder;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
+use sandboxer_reach::work_tree::{GitTree, Question, unignored, way_to};
 use sandboxer_sdk::{Call, CommandLine};
 use sandboxer_types::{ErrorKind, Failure, Residue};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// Looked at this often whether anybody still wants the copy, in entries.
@@ -58,11 +56,8 @@ fn unreadable(source: &Path, error: Errno) -> Failure {
 /// What the repository holds though its ignore files match it. Only git can tell; without git such files are left out.
 async fn tracked_though_ignored(source: &Path, call: &Call) -> Vec<PathBuf> {
     let Some(folder) = source.to_str().filter(|_| GitTree::of(source) == GitTree::Whole) else { return Vec::new() };
-    match call.runner.run(&list_tracked_though_ignored(folder), Duration::from_secs(60)).await {
-        Ok(output) if output.success() => {
-            let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-            names.map(|name| PathBuf::from(OsString::from_vec(name.to_vec()))).collect()
-        }
+    match call.runner.run(&asking(folder), Question::PATIENCE).await {
+        Ok(output) if output.success() => Question::answer(&output.stdout),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             call.warn(format!("tracked files that are also ignored are not copied: git said: {said}"));
@@ -75,17 +70,10 @@ async fn tracked_though_ignored(source: &Path, call: &Call) -> Vec<PathBuf> {
     }
 }
 
-/// The folder's own settings may name programs to run: to watch files, as hooks, and to fetch what a partial clone lacks.
-/// None of them is run, since the folder may be anybody's.
-fn list_tracked_though_ignored(folder: &str) -> CommandLine {
-    let settings = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", folder];
-    let words = ["ls-files", "-z", "-c", "-i", "--exclude-standard"];
-    CommandLine::new(settings.into_iter().chain(words))
-        // A list of allowed transports that names none of them.
-        .with_env("GIT_ALLOW_PROTOCOL", "none")
-        .with_env("GIT_NO_LAZY_FETCH", "1")
-        .with_env("GIT_OPTIONAL_LOCKS", "0")
-        .with_env("GIT_TERMINAL_PROMPT", "0")
+fn asking(folder: &str) -> CommandLine {
+    let words = Question::arguments(folder).into_iter().filter_map(OsStr::to_str);
+    let command = CommandLine::new(["git"].into_iter().chain(words));
+    Question::ENVIRONMENT.into_iter().fold(command, |command, (name, value)| command.with_env(name, value))
 }
 
 struct Copy {
@@ -133,8 +121,8 @@ impl Copy {
             ));
         }
         self.copy_unignored()?;
-        for path in forced {
-            self.copy_with_parents(&path)?;
+        for path in forced.iter().flat_map(|path| way_to(path)) {
+            self.copy_entry(path)?;
         }
         if git == GitTree::Whole {
             self.copy_tree(Path::new(".git"))?;
@@ -143,31 +131,13 @@ impl Copy {
     }
 
     fn copy_unignored(&mut self) -> Result<(), Stop> {
-        let in_work_tree = is_in_work_tree(&self.source);
-        let mut builder = WalkBuilder::new(&self.source);
-        builder.hidden(false).git_global(false).require_git(in_work_tree).parents(in_work_tree).follow_links(false);
-        let sandboxes = self.workspace.sandboxes;
-        let source = self.source.clone();
-        builder.filter_entry(move |entry| {
-            let is_own_repository = entry.depth() == 1 && entry.file_name() == ".git";
-            !is_own_repository
-                && (entry.depth() == 0 || !is_folder(entry.path(), sandboxes))
-                && entry.path() != source.join(".git")
-        });
-        for entry in builder.build() {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) => {
-                    self.call.warn(format!("not copied: {error}"));
-                    continue;
+        for found in unignored(&self.source, vec![self.workspace.sandboxes]) {
+            match found {
+                Ok(found) if found.is_repository => self.copy_tree(&found.path)?,
+                Ok(found) => {
+                    self.copy_entry(&found.path)?;
                 }
-            };
-            let relative = entry.path().strip_prefix(&self.source).map(Path::to_owned).unwrap_or_default();
-            if !relative.as_os_str().is_empty() {
-                self.copy_entry(&relative)?;
-                if entry.file_name() == ".git" && entry.file_type().is_some_and(|kind| kind.is_dir()) {
-                    self.copy_tree(&relative)?;
-                }
+                Err(error) => self.call.warn(format!("not copied: {error}")),
             }
         }
         Ok(())
@@ -197,12 +167,6 @@ impl Copy {
             }
         }
         Ok(names)
-    }
-
-    fn copy_with_parents(&mut self, relative: &Path) -> Result<(), Stop> {
-        let mut parents: Vec<&Path> = relative.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
-        parents.reverse();
-        parents.into_iter().try_for_each(|path| self.copy_entry(path).map(drop))
     }
 
     /// Copies one entry, without what is in it. Tells whether it is a folder.
@@ -307,10 +271,6 @@ fn open_below(folder: &OwnedFd, relative: &Path, flags: OFlags) -> rustix::io::R
     let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     rustix::fs::openat2(folder, relative, flags, Mode::empty(), resolve)
-}
-
-fn is_folder(path: &Path, id: (u64, u64)) -> bool {
-    rustix::fs::lstat(path).is_ok_and(|status| (status.st_dev, status.st_ino) == id)
 }
 
 fn times(status: &Stat) -> Timestamps {
