@@ -13,7 +13,8 @@ use crate::transcript::Transcript;
 use sandboxer_sdk::wire::{Ask, AskProvision, AskTeardown, AskWaitReady, Meta, PROTOCOL, Surroundings, request_line};
 use sandboxer_sdk::{Clock, Ids, Intent, SystemClock, SystemIds, TeardownReason};
 use sandboxer_types::{
-    CleanupReport, ErrorKind, Failure, Handle, HostId, Object, OwnerId, Reachability, Residue, SandboxId, Verb,
+    CleanupReport, ErrorKind, Failure, Handle, HostId, Object, OwnerId, Reachability, Residue, SandboxId,
+    SshDestination, Verb,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,6 +75,8 @@ pub(crate) struct Named {
     pub(crate) inputs: Object,
     /// How long it may live.
     pub(crate) lifetime: Duration,
+    /// Where ssh finds its host.
+    pub(crate) ssh: Option<SshDestination>,
 }
 
 /// A sandbox that is ready.
@@ -144,13 +147,12 @@ impl Bench {
 
     /// A fresh name with these inputs.
     pub(crate) fn name_with(&self, inputs: Object) -> Result<Named, Stop> {
-        let named = Named {
-            sandbox_id: SandboxId::from_ulid(SystemIds.fresh()),
-            host: self.subject().host(),
-            owner: self.common.owner.clone(),
-            inputs,
-            lifetime: LIFETIME,
-        };
+        self.name_as(SandboxId::from_ulid(SystemIds.fresh()), inputs)
+    }
+
+    /// This name, with these inputs.
+    pub(crate) fn name_as(&self, sandbox_id: SandboxId, inputs: Object) -> Result<Named, Stop> {
+        let named = Named { sandbox_id, inputs, ..self.nobody() };
         let entry = Entry {
             sandbox_id: named.sandbox_id.clone(),
             host: named.host.clone(),
@@ -160,6 +162,14 @@ impl Bench {
         };
         self.common.ledger.enter(entry).map_err(|fault| Stop::failed(fault.to_string()))?;
         Ok(named)
+    }
+
+    /// Writes down that a snapshot may exist, which goes when the sandbox of this name goes.
+    pub(crate) fn name_snapshot(&self, named: &Named) -> Result<String, Stop> {
+        let snapshot_id = format!("snap{}", SystemIds.fresh().to_string().to_ascii_lowercase());
+        let entered = self.common.ledger.enter_snapshot(&named.sandbox_id, &snapshot_id);
+        entered.map_err(|fault| Stop::failed(fault.to_string()))?;
+        Ok(snapshot_id)
     }
 
     /// Starts a process of the extension.
@@ -174,16 +184,22 @@ impl Bench {
         let is_query = matches!(method, "list" | "list_snapshots" | "prices" | "estimate_cost" | "delete_snapshot");
         let makes = matches!(method, "provision" | "restore" | "fork" | "validate");
         let intent = Intent { profile: self.subject().profile.clone(), inputs: named.inputs.clone() };
+        let meta = Meta {
+            protocol: PROTOCOL,
+            ext: self.subject().manifest.id.clone(),
+            owner: named.owner.clone(),
+            ssh: named.ssh.clone().filter(|_| method != "describe"),
+            call: SystemIds.fresh().to_string().to_ascii_lowercase(),
+            attempt: 1,
+            deadline_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+        };
+        if method == "describe" {
+            // To it, all but that is empty.
+            let (config, secrets, labels) = Default::default();
+            return Surroundings { meta, sandbox_id: None, intent: None, config, secrets, labels };
+        }
         Surroundings {
-            meta: Meta {
-                protocol: PROTOCOL,
-                ext: self.subject().manifest.id.clone(),
-                owner: named.owner.clone(),
-                ssh: self.subject().ssh.clone(),
-                call: SystemIds.fresh().to_string().to_ascii_lowercase(),
-                attempt: 1,
-                deadline_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-            },
+            meta,
             sandbox_id: (!is_query).then(|| named.sandbox_id.clone()),
             intent: (!is_query && !makes).then_some(intent),
             config: self.subject().manifest.config.clone(),
@@ -223,7 +239,7 @@ impl Bench {
         let limit = self.limit_of(A::METHOD.as_str());
         let surroundings = self.surroundings::<A>(named, limit);
         let line = request_line(&surroundings, ask).map_err(|error| Stop::failed(error.to_string()))?;
-        Ok(Request { call: surroundings.meta.call, line: line.into_bytes(), limit })
+        Ok(Request { call: surroundings.meta.call, line: line.into_bytes(), limit, hold: None })
     }
 
     /// Asks a process, in which this goes wrong.
@@ -404,6 +420,7 @@ impl Bench {
             owner: self.common.owner.clone(),
             inputs: Object::new(),
             lifetime: LIFETIME,
+            ssh: self.subject().ssh.clone(),
         }
     }
 
@@ -417,9 +434,14 @@ impl Bench {
         first.and(self.nothing_new().await)
     }
 
+    fn named(&self, entry: &Entry) -> Named {
+        let Entry { sandbox_id, host, owner, inputs, .. } = entry.clone();
+        Named { sandbox_id, host, owner, inputs, ..self.nobody() }
+    }
+
     /// Removes what a ledger has, with its snapshots.
     pub(crate) async fn sweep_entry(&self, entry: &Entry) -> Result<(), Stop> {
-        let named = Named::from(entry);
+        let named = self.named(entry);
         let mut kept = Ok(());
         for snapshot_id in &entry.snapshots {
             kept = kept.and(self.delete_snapshot(&named, snapshot_id).await);
@@ -442,13 +464,6 @@ impl Bench {
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<SandboxId, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl From<&Entry> for Named {
-    fn from(entry: &Entry) -> Self {
-        let Entry { sandbox_id, host, owner, inputs, .. } = entry.clone();
-        Self { sandbox_id, host, owner, inputs, lifetime: LIFETIME }
     }
 }
 

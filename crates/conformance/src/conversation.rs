@@ -6,7 +6,9 @@ use crate::peer::{Heard, Peer};
 use sandboxer_sdk::wire::{AnswerMessage, CheckpointMessage, FromExtension, LogMessage, ProgressMessage, RpcError};
 use sandboxer_types::{Failure, Object};
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// A request as it is sent.
@@ -17,6 +19,17 @@ pub(crate) struct Request {
     pub(crate) line: Vec<u8>,
     /// How long its answer is waited for.
     pub(crate) limit: Duration,
+    /// What happens elsewhere while nothing is read, at [`Act::Hold`].
+    pub(crate) hold: Option<Arc<Hold>>,
+}
+
+/// A place in a conversation at which something else happens first.
+#[derive(Debug, Default)]
+pub(crate) struct Hold {
+    /// Turned when the conversation has come there.
+    pub(crate) reached: Notify,
+    /// Turned when it may go on.
+    pub(crate) done: Notify,
 }
 
 /// What came of a request.
@@ -155,6 +168,12 @@ impl<'a> Talk<'a> {
             Act::Lose => self.losing = true,
             Act::Repeat => self.peer.send(&self.request.line).await,
             Act::Delay(span) => tokio::time::sleep(span).await,
+            Act::Hold => {
+                if let Some(hold) = &self.request.hold {
+                    hold.reached.notify_one();
+                    hold.done.notified().await;
+                }
+            }
             Act::Cancel => {
                 self.peer.cancel(&self.request.call).await?;
                 self.cancelled = Some(Instant::now());

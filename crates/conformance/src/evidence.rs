@@ -201,7 +201,7 @@ impl Bench {
 }
 
 /// The machine that a sandbox is reached through, if any.
-fn route(reachability: &Reachability) -> Result<Option<Route>, Stop> {
+pub(crate) fn route(reachability: &Reachability) -> Result<Option<Route>, Stop> {
     if reachability.ssh.is_none() && reachability.enter.is_none() {
         return Ok(None);
     }

@@ -21,6 +21,8 @@ pub(crate) enum Act {
     Repeat,
     /// For so long nothing is read.
     Delay(Duration),
+    /// Nothing is read until something else has happened.
+    Hold,
     /// The caller withdraws.
     Cancel,
 }
@@ -39,6 +41,10 @@ impl Fault {
     pub(crate) const fn kill(when: When) -> Self {
         Self { act: Act::Kill, when }
     }
+
+    pub(crate) const fn cancel(when: When) -> Self {
+        Self { act: Act::Cancel, when }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -48,6 +54,7 @@ impl fmt::Display for Fault {
             Act::Lose => formatter.write_str("lost")?,
             Act::Repeat => formatter.write_str("asked twice")?,
             Act::Delay(span) => write!(formatter, "not heard for {span:?}")?,
+            Act::Hold => formatter.write_str("interrupted")?,
             Act::Cancel => formatter.write_str("cancelled")?,
         }
         match self.when {

@@ -20,6 +20,7 @@ mod dice;
 mod doors;
 mod evidence;
 mod fault;
+mod inside;
 mod junit;
 mod ledger;
 mod patience;

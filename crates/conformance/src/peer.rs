@@ -88,22 +88,32 @@ impl Peer {
         self.group
     }
 
+    /// Sends the beginning of a line, and nothing for a while.
+    pub(crate) async fn send_slowly(&mut self, piece: &[u8], pause: Duration) {
+        self.write(piece).await;
+        tokio::time::sleep(pause).await;
+    }
+
     /// Sends a line. A process of one request has all its input then. That it does not read any more shows in what it says.
     pub(crate) async fn send(&mut self, line: &[u8]) {
         self.transcript.sent(line);
+        self.write(line).await;
+        if !line.ends_with(b"\n") {
+            self.write(b"\n").await;
+        }
+        if self.lifecycle == Lifecycle::Oneshot {
+            self.input = None;
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
         let Some(input) = &mut self.input else { return };
         let written = async {
-            input.write_all(line).await?;
-            if !line.ends_with(b"\n") {
-                input.write_all(b"\n").await?;
-            }
+            input.write_all(bytes).await?;
             input.flush().await
         };
         if let Err(error) = written.await {
             self.transcript.did(&format!("it reads no more: {error}"));
-        }
-        if self.lifecycle == Lifecycle::Oneshot {
-            self.input = None;
         }
     }
 

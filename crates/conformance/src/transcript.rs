@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const MOST_LINES: usize = 60;
 /// So much is kept of a line, in bytes.
 const LONGEST: usize = 600;
+const SENT: &str = "→";
+const DID: &str = "·";
 
 /// The last lines that travelled in a check, without secrets.
 #[derive(Default)]
@@ -21,6 +23,8 @@ struct Held {
     lines: VecDeque<String>,
     left_out: usize,
     printed: Option<String>,
+    /// Whether something that came from the extension held a secret.
+    leaked: bool,
 }
 
 impl Transcript {
@@ -32,7 +36,7 @@ impl Transcript {
 
     /// A line to the extension.
     pub(crate) fn sent(&self, line: &[u8]) {
-        self.add("→", line);
+        self.add(SENT, line);
     }
 
     /// A line from it.
@@ -47,7 +51,7 @@ impl Transcript {
 
     /// What the suite itself did.
     pub(crate) fn did(&self, what: &str) {
-        self.add("·", what.as_bytes());
+        self.add(DID, what.as_bytes());
     }
 
     /// A line of its standard output that was no message.
@@ -61,6 +65,11 @@ impl Transcript {
         self.held().printed.take()
     }
 
+    /// Whether a secret came back since this was asked last.
+    pub(crate) fn take_leaked(&self) -> bool {
+        std::mem::take(&mut self.held().leaked)
+    }
+
     /// What there is of it. The next check begins with none.
     pub(crate) fn take(&self) -> Vec<String> {
         let mut held = self.held();
@@ -72,7 +81,9 @@ impl Transcript {
 
     fn add(&self, sign: &str, line: &[u8]) {
         let mut held = self.held();
-        let text = held.secrets.hide_in_line(String::from_utf8_lossy(line).trim_end());
+        let raw = String::from_utf8_lossy(line);
+        let text = held.secrets.hide_in_line(raw.trim_end());
+        held.leaked |= sign != SENT && sign != DID && text.contains("[secret]") && !raw.contains("[secret]");
         held.lines.push_back(format!("{sign} {}", shortened(&text)));
         if held.lines.len() > MOST_LINES {
             held.lines.pop_front();
