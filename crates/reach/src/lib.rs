@@ -57,5 +57,6 @@ pub use options::{AccessToken, SessionOptions};
 pub use plain::PlainSession;
 pub use port::{Port, Target};
 pub use session::{Events, Session};
+pub use ssh::words as ssh_words;
 pub use ssh::{AgentPlace, AgentProgram, SshMaster, SshSettings};
 pub use watch::{ChangeKind, WatchEvent};

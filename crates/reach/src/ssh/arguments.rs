@@ -5,99 +5,66 @@ use std::path::Path;
 
 use super::SshSettings;
 use super::files::Files;
+use super::words::{self, ALONE, MASTER, NOWHERE, PLAIN, SHELL, UNATTENDED, list};
 use sandboxer_types::SshDestination;
 
-/// What the login shell runs, whichever it is: all that matters goes by standard input.
-const SHELL: &str = "exec /bin/sh";
-/// No machine can have this name (RFC 2606): what goes through a master leads nowhere else.
-const NOWHERE: &str = "mux.invalid";
-
-/// Of every connection, whatever the user's configuration says: nothing is asked, nothing is forwarded that we did not
-/// ask for, a key that is new is noted and a key that changed is refused, and a silent machine is given up in 15 seconds.
-const CONNECTION: [&str; 14] = [
-    "-oBatchMode=yes",
-    "-oServerAliveInterval=5",
-    "-oServerAliveCountMax=3",
-    "-oConnectionAttempts=1",
-    "-oStrictHostKeyChecking=accept-new",
-    "-oUpdateHostKeys=no",
-    "-oRemoteCommand=none",
-    "-oRequestTTY=no",
-    "-oClearAllForwardings=yes",
-    "-oForwardAgent=no",
-    "-oForwardX11=no",
-    "-oPermitLocalCommand=no",
-    "-oVisualHostKey=no",
-    "-oLogLevel=INFO",
-];
+/// Of every connection: a key that is new is noted, one that changed is refused, and what went wrong is said.
+const CONNECTION: [&str; 2] = ["-oStrictHostKeyChecking=accept-new", "-oLogLevel=INFO"];
 
 /// A connection that stays in the background once it is logged in, and that others go through.
 pub(super) fn master(settings: &SshSettings, destination: &SshDestination, files: &Files) -> Vec<OsString> {
-    let mut words = words(&["-M", "-N", "-f", "-T", "-S"]);
-    words.push(files.control().into());
-    words.push("-E".into());
-    words.push(files.log().into());
+    let mut words = list(&MASTER);
+    words.extend(["-S".into(), files.control().into(), "-E".into(), files.log().into()]);
     words.push(format!("-oControlPersist={}", settings.linger.as_secs().max(1)).into());
-    words.extend(self::words(&["-oStreamLocalBindUnlink=yes", "-oStreamLocalBindMask=0177"]));
+    words.push("-oStreamLocalBindUnlink=yes".into());
     words.extend(connection(settings, destination, files));
-    words.extend(target(destination));
+    words.extend(words::destination(destination));
     words
 }
 
 /// A connection of its own for one session.
 pub(super) fn alone(settings: &SshSettings, destination: &SshDestination, files: &Files) -> Vec<OsString> {
-    let mut words = words(&["-T", "-oControlMaster=no", "-oControlPath=none"]);
+    let mut words = list(&["-T"]);
+    words.extend(list(&ALONE));
     words.extend(connection(settings, destination, files));
-    words.extend(target(destination));
+    words.extend(words::destination(destination));
     words.push(SHELL.into());
     words
 }
 
 /// A session through the master.
 pub(super) fn session(files: &Files) -> Vec<OsString> {
-    let mut words = through(files);
-    words.extend(self::words(&["-T", "--", NOWHERE, SHELL]));
+    let mut words = words::through(&files.control());
+    words.extend(list(&["-T", "--", NOWHERE, SHELL]));
     words
 }
 
 /// A word to the master itself.
 pub(super) fn control(files: &Files, word: &str) -> Vec<OsString> {
-    let mut words = through(files);
-    words.extend(self::words(&["-O", word, "--", NOWHERE]));
+    let mut words = words::through(&files.control());
+    words.extend(list(&["-O", word, "--", NOWHERE]));
     words
 }
 
 /// Asks the master to listen at `local`, and to pass on who comes to the socket `remote` of the machine. Neither path may
 /// contain what [`Files`] refuses.
 pub(super) fn forward(files: &Files, local: &Path, remote: &str) -> Vec<OsString> {
-    let mut words = through(files);
-    words.extend(self::words(&["-O", "forward", "-L"]));
+    let mut words = words::through(&files.control());
+    words.extend(list(&["-O", "forward", "-L"]));
     let mut pair = local.as_os_str().to_owned();
     pair.push(":");
     pair.push(remote);
     words.push(pair);
-    words.extend(self::words(&["--", NOWHERE]));
-    words
-}
-
-/// Without a master that answers, or where it has no room, `ssh` would quietly connect by itself, with the user's
-/// configuration: it is not given one, and cannot.
-fn through(files: &Files) -> Vec<OsString> {
-    let mut words = words(&["-F", "none", "-S"]);
-    words.push(files.control().into());
-    words.extend(self::words(&["-oBatchMode=yes", "-oProxyCommand=false"]));
+    words.extend(list(&["--", NOWHERE]));
     words
 }
 
 fn connection(settings: &SshSettings, destination: &SshDestination, files: &Files) -> Vec<OsString> {
-    let mut words = Vec::new();
-    if let Some(config) = &settings.config {
-        words.extend(["-F".into(), config.into()]);
-    }
+    let mut words = words::configuration(settings.config.as_deref());
     if let Some(identity) = &settings.identity {
         words.extend(["-oIdentitiesOnly=yes".into(), "-i".into(), identity.into()]);
     }
-    words.extend(self::words(&CONNECTION));
+    words.extend(list(&[&PLAIN[..], &UNATTENDED, &CONNECTION].concat()));
     words.push(format!("-oConnectTimeout={}", settings.connect_timeout.as_secs().max(1)).into());
     // The first of them is written to. The folder has no character that would end the quotes.
     let mut known = OsString::from("-oUserKnownHostsFile=\"");
@@ -129,22 +96,6 @@ fn through_jump(
     [proxy, format!("-oHostKeyAlias={}", name.replace([':', '%'], ".")).into()]
 }
 
-fn target(destination: &SshDestination) -> Vec<OsString> {
-    let mut words = Vec::new();
-    if let Some(user) = destination.user() {
-        words.extend(["-l".into(), user.into()]);
-    }
-    if let Some(port) = destination.port() {
-        words.extend(["-p".into(), port.to_string().into()]);
-    }
-    words.extend(["--".into(), destination.host().into()]);
-    words
-}
-
-fn words(list: &[&str]) -> Vec<OsString> {
-    list.iter().map(OsString::from).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,9 +118,11 @@ mod tests {
         let (settings, destination, files) = given();
         let said = text(&master(&settings, &destination, &files));
         let name = files.control().file_name().unwrap().to_str().unwrap().to_owned();
-        let begins = format!("-M|-N|-f|-T|-S|/state/s h/{name}|-E|/state/s h/{name}.log|-oControlPersist=600|");
+        let begins = format!(
+            "-M|-N|-f|-T|-oStreamLocalBindMask=0177|-S|/state/s h/{name}|-E|/state/s h/{name}.log|-oControlPersist=600|"
+        );
         assert!(said.starts_with(&begins), "{said}");
-        for option in CONNECTION {
+        for option in [&PLAIN[..], &UNATTENDED, &CONNECTION].concat() {
             assert!(said.contains(&format!("|{option}|")), "{option}");
         }
         assert!(said.contains("|-F|/c|-oIdentitiesOnly=yes|-i|/i|"), "{said}");

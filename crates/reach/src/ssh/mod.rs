@@ -13,6 +13,7 @@ mod master;
 mod run;
 mod settings;
 mod talk;
+pub mod words;
 
 pub use agent::{AgentPlace, AgentProgram};
 pub(crate) use bootstrap::bootstrap;
