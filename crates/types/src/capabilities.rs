@@ -42,6 +42,19 @@ impl IsolationLevel {
         }
     }
 
+    /// What the level means, in a sentence; nothing for an author's own.
+    pub fn meaning(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::None => "None at all: the command could do whatever its user can.",
+            Self::Process => "An ordinary process of a user of its own.",
+            Self::Container => "Namespaces, cgroups and system call filters on the host's kernel.",
+            Self::SandboxedContainer => "A container whose system calls are served by another kernel in user space.",
+            Self::MicroVm => "A small virtual machine with a minimal device model.",
+            Self::Vm => "A full virtual machine.",
+            Self::Custom(_) => return None,
+        })
+    }
+
     /// Whether a sandbox of this level may stand in where `minimum` was asked for.
     pub fn satisfies(&self, minimum: &Self) -> bool {
         match (self.rank(), minimum.rank()) {
@@ -117,12 +130,12 @@ pub struct UnknownWord {
 }
 
 macro_rules! word_enum {
-    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[doc = $meaning:literal])+ $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = crate::schema::words))]
         pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
+            $($(#[doc = $meaning])+ #[serde(rename = $word)] $variant,)+
         }
 
         impl $name {
@@ -132,6 +145,11 @@ macro_rules! word_enum {
             /// The word used in files and on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// What the word means, in a sentence or two.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($meaning),+).trim_ascii_start(),)+ }
             }
         }
 
@@ -264,6 +282,12 @@ pub struct Capabilities {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_say_what_they_mean() {
+        assert_eq!(Verb::Fork.meaning(), "Makes a sandbox from a live one.");
+        assert_eq!(crate::Lifecycle::default().meaning(), "One process serves many requests.");
+    }
 
     #[test]
     fn a_stronger_level_satisfies_a_weaker_one_and_a_custom_one_only_itself() {

@@ -10,15 +10,20 @@ use std::str::FromStr;
 
 word_enum!(
     /// Whether one process serves many requests or each has its own.
-    #[derive(Default)]
     Lifecycle, "lifecycle" {
         /// One process serves many requests.
-        #[default]
         Persistent = "persistent",
         /// A process a request, so that a shell script can be an extension.
         Oneshot = "oneshot",
     }
 );
+
+#[allow(clippy::derivable_impls, reason = "the words' meanings are all that stands at a word")]
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self::Persistent
+    }
+}
 
 /// A secret an extension wants, and the verbs it is handed to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
