@@ -1,9 +1,32 @@
 //! L3: nothing is lost, whoever dies and whenever.
 
+pub(super) mod answers_lost;
+pub(super) mod asked_twice_at_once;
+pub(super) mod backend_down_is_an_error;
+pub(super) mod backend_fails_midway;
+pub(super) mod cancelled_at_every_message;
+pub(super) mod deadlines_are_kept;
 pub(super) mod killed_at_every_message;
+pub(super) mod killed_at_random;
+pub(super) mod many_at_once;
+pub(super) mod minimal_handle_is_enough;
+pub(super) mod no_late_birth;
+pub(super) mod none_means_none;
+pub(super) mod not_read_for_a_while;
+pub(super) mod other_inputs_conflict;
+pub(super) mod owners_never_meet;
+pub(super) mod provisioned_ten_times;
+pub(super) mod somebody_knows_what_exists;
+pub(super) mod torn_down_ten_times;
+pub(super) mod unknown_ids_are_no_error;
 
-use crate::bench::{Bench, Named};
-use crate::check::{Stop, Verdict};
+use crate::bench::{Bench, Named, checked, read_if_answered, told};
+use crate::check::{Stop, Verdict, hold};
+use crate::conversation::{Conversation, Ending};
+use crate::fault::Fault;
+use sandboxer_sdk::wire::AskProvision;
+use sandboxer_types::{Lifecycle, Residue};
+use std::time::Duration;
 
 /// What every crash must come to. Which of the two is looked at is left to chance: provisioning again converges, or nothing is
 /// done but a teardown with what is always known. Then nothing is left.
@@ -28,5 +51,46 @@ pub(super) fn needs_witness(bench: &Bench) -> Result<(), Stop> {
             "nobody can tell what exists: it has neither `recover`, `list` nor `status`, and the plan no `inventory`",
         )),
         false => Ok(()),
+    }
+}
+
+/// How long a `provision` takes here, by doing one.
+pub(super) async fn provision_time(bench: &Bench) -> Result<Duration, Stop> {
+    let named = bench.name()?;
+    let mut peer = bench.peer()?;
+    let conversation = bench.converse(&mut peer, &named, &bench.provision_of(&named), None).await?;
+    let took = conversation.took;
+    if let Err(failure) = crate::bench::read::<AskProvision>(conversation)? {
+        return Err(Stop::failed(format!("`provision` failed: {}", told(&failure))));
+    }
+    peer.kill().await?;
+    must_leave_nothing(bench, &named).await?;
+    Ok(took)
+}
+
+/// Provisions, is withdrawn, and holds the answer to what it says: a handle that is one, or an error whose residue is true.
+pub(super) async fn withdraw(bench: &Bench, named: &Named, fault: Fault) -> Result<bool, Stop> {
+    let conversation = bench.ask_with(named, &bench.provision_of(named), fault).await?;
+    let struck = conversation.struck;
+    must_have_answered(bench, named, conversation).await?;
+    Ok(struck)
+}
+
+/// That a withdrawn `provision` was answered with the truth.
+pub(super) async fn must_have_answered(bench: &Bench, named: &Named, conversation: Conversation) -> Verdict {
+    if let Ending::Died(how) = &conversation.ending {
+        // A process of one request hears of it by a signal; what it did then counts as unknown.
+        let may_end = bench.subject().program.lifecycle == Lifecycle::Oneshot && conversation.answered_after.is_some();
+        hold!(may_end, "it was withdrawn and never answered: it ended {how}");
+    }
+    match read_if_answered::<AskProvision>(conversation)? {
+        Some(Ok(made)) => checked(made.handle, named).map(drop),
+        Some(Err(failure)) if failure.residue == Residue::None => match bench.seen(named).await? {
+            Some(how) => {
+                Err(Stop::failed(format!("it said that nothing is left ({}), and yet: {how}", told(&failure))))
+            }
+            None => Ok(()),
+        },
+        Some(Err(_)) | None => Ok(()),
     }
 }
