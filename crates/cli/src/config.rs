@@ -92,6 +92,11 @@ impl Config {
         self.state.join("ssh-server")
     }
 
+    /// The runs of the conformance suite, a folder an extension.
+    pub(crate) fn conformance(&self) -> PathBuf {
+        self.state.join("conformance")
+    }
+
     /// The store.
     pub(crate) fn store(&self) -> PathBuf {
         self.state.join("store.sqlite")

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod config;
+mod conformance;
 mod digest;
 mod error;
 mod hosting;

@@ -13,8 +13,9 @@ use sandboxer_extensions::compose_ssh::ComposeSshExtension;
 use sandboxer_extensions::local::{LocalExtension, LocalSettings};
 use sandboxer_extensions::vm_packer::VmPackerExtension;
 use sandboxer_sdk::{GroupList, Ids, SandboxExtension, SystemClock, SystemIds, SystemRunner};
-use sandboxer_types::Failure;
+use sandboxer_types::{Failure, OwnerId};
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 /// The manifests and profiles that are compiled in.
@@ -71,13 +72,9 @@ pub(crate) fn built_in_catalog() -> Catalog {
 pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine> {
     config.prepare_state()?;
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    let process = ProcessId(ids.fresh().to_string().to_ascii_lowercase());
-    let lock = if only_looks {
-        None
-    } else {
-        let taken = ProcessLock::take(&config.processes(), process.clone());
-        Some(taken.map_err(|error| local_fault("take a lock in the state directory", &error))?)
-    };
+    let (lock, groups) =
+        if only_looks { (None, None) } else { lock(config).map(|(lock, groups)| (Some(lock), Some(groups)))? };
+    let process = lock.as_ref().map_or_else(fresh_process, |lock| lock.id().clone());
     let (store, catalog) = std::thread::scope(|scope| {
         // Neither needs the other, and together they are a tenth of a short command.
         let catalog = scope.spawn(|| catalog(config));
@@ -86,18 +83,10 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
     });
     let store = store?;
     let machines = ways(config);
-    let local = LocalExtension::new(LocalSettings {
-        root: config.local(),
-        executable: "/proc/self/exe".into(),
-        owner: store.owner().clone(),
-    });
-    let groups = lock.as_ref().map(ProcessLock::groups).transpose();
-    let groups = groups.map_err(|error| local_fault("use the lock in the state directory", &error))?;
-    let groups = groups.map(|file| GroupList::new(process.0.clone(), file.into()));
     let runner = groups.clone().map(SystemRunner::listed).unwrap_or_default().without(secret_variables());
-    let reached = Arc::new(sandboxer_extensions::machine::ReachedMachines::new(machines.clone(), login_environment()));
+    let reached = worked_on(machines.clone());
     let built_in: BuiltIns = BTreeMap::from([
-        ("local", Arc::new(local) as Arc<dyn SandboxExtension>),
+        ("local", Arc::new(local(config, store.owner().clone())) as Arc<dyn SandboxExtension>),
         ("compose-ssh", Arc::new(ComposeSshExtension::new(reached.clone()))),
         ("vm-packer", Arc::new(VmPackerExtension::new(reached))),
     ]);
@@ -117,4 +106,37 @@ pub(crate) fn engine(config: &Config, only_looks: bool) -> CommandResult<Engine>
         home: home().ok(),
     };
     Ok(Engine { broker: Broker::new(parts), hosting, _lock: lock })
+}
+
+/// The lock of this process in the state directory, which is there, and the list in it of what this process starts.
+pub(crate) fn lock(config: &Config) -> CommandResult<(ProcessLock, GroupList)> {
+    let process = fresh_process();
+    let lock = ProcessLock::take(&config.processes(), process.clone())
+        .map_err(|error| local_fault("take a lock in the state directory", &error))?;
+    let file = lock.groups().map_err(|error| local_fault("use the lock in the state directory", &error))?;
+    Ok((lock, GroupList::new(process.0, file.into())))
+}
+
+fn fresh_process() -> ProcessId {
+    ProcessId(SystemIds.fresh().to_string().to_ascii_lowercase())
+}
+
+fn local(config: &Config, owner: OwnerId) -> LocalExtension {
+    LocalExtension::new(LocalSettings { root: config.local(), executable: "/proc/self/exe".into(), owner })
+}
+
+/// Machines, as extensions work on them.
+fn worked_on(ways: Arc<sandboxer_reach::Machines>) -> Arc<sandboxer_extensions::machine::ReachedMachines> {
+    Arc::new(sandboxer_extensions::machine::ReachedMachines::new(ways, login_environment()))
+}
+
+/// Serves a built-in over the standard streams until whoever started this ends them; `None` for a name that none has.
+pub(crate) fn serve_built_in(config: &Config, name: &str) -> Option<ExitCode> {
+    match name {
+        // The owner is only for folders that do not say theirs; here nobody knows whose they are.
+        "local" => Some(sandboxer_sdk::serve(local(config, OwnerId::from_ulid(ulid::Ulid::nil())))),
+        "compose-ssh" => Some(sandboxer_sdk::serve(ComposeSshExtension::new(worked_on(ways(config))))),
+        "vm-packer" => Some(sandboxer_sdk::serve(VmPackerExtension::new(worked_on(ways(config))))),
+        _ => None,
+    }
 }

@@ -4,7 +4,7 @@ use crate::config::{Config, consumer};
 use crate::error::{CommandResult, local_fault};
 use clap::Args;
 use sandboxer_types::{
-    ConsumerName, ErrorKind, Failure, HostId, ProfileId, SandboxCreateRequest, SandboxName, TimeSpan,
+    ConsumerName, ErrorKind, Failure, HostId, Object, ProfileId, SandboxCreateRequest, SandboxName, TimeSpan,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -54,27 +54,38 @@ impl RequestArguments {
     /// The request that was typed.
     pub(crate) fn request(self, profile: &str, config: &Config) -> CommandResult<SandboxCreateRequest> {
         let mut request = SandboxCreateRequest::new(profile_id(profile)?, consumer(self.consumer)?);
-        for (key, value) in self.inputs {
-            let value = serde_json::from_str(&value).unwrap_or(Value::String(value));
-            if request.inputs.insert(key.clone(), value).is_some() {
-                return Err(Failure::invalid_input(format!("the input `{key}` is given twice")).into());
-            }
-        }
-        if let Some(repo) = self.repo {
-            if request.inputs.contains_key("repo") {
-                return Err(Failure::invalid_input("`repo` is given twice, by `--repo` and by `-i`").into());
-            }
-            request.inputs.insert("repo".to_owned(), Value::String(repo));
-        }
-        if let Some(Value::String(repo)) = request.inputs.get_mut("repo") {
-            *repo = absolute_repo(repo, &config.working_directory)?;
-        }
+        request.inputs = input_object(self.inputs, self.repo, &config.working_directory)?;
         request.ttl = self.ttl;
         request.name = self.name;
         request.host = self.host;
         request.labels = self.labels.into_iter().collect();
         Ok(request)
     }
+}
+
+/// The inputs that were typed; a relative directory to begin with is one of the working directory's.
+pub(crate) fn input_object(
+    typed: Vec<(String, String)>,
+    repo: Option<String>,
+    working_directory: &Path,
+) -> CommandResult<Object> {
+    let mut inputs = Object::new();
+    for (key, value) in typed {
+        let value = serde_json::from_str(&value).unwrap_or(Value::String(value));
+        if inputs.insert(key.clone(), value).is_some() {
+            return Err(Failure::invalid_input(format!("the input `{key}` is given twice")).into());
+        }
+    }
+    if let Some(repo) = repo {
+        if inputs.contains_key("repo") {
+            return Err(Failure::invalid_input("`repo` is given twice, by `--repo` and by `-i`").into());
+        }
+        inputs.insert("repo".to_owned(), Value::String(repo));
+    }
+    if let Some(Value::String(repo)) = inputs.get_mut("repo") {
+        *repo = absolute_repo(repo, working_directory)?;
+    }
+    Ok(inputs)
 }
 
 /// Makes a directory absolute, since only here it is known what a relative one is relative to. Leaves URLs alone.

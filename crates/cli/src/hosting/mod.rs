@@ -83,8 +83,8 @@ impl Hosting {
         }
     }
 
-    /// The program that the extension is.
-    async fn program(&self, extension: &CatalogExtension) -> Result<Program, Failure> {
+    /// The program that the extension is; what is compiled in is none.
+    pub(crate) async fn program(&self, extension: &CatalogExtension) -> Result<Program, Failure> {
         let manifest = &extension.manifest;
         let folder = extension.origin.folder.clone().unwrap_or_else(|| self.python.clone());
         let argv = match &extension.resolved {

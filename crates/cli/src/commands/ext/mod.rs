@@ -1,6 +1,8 @@
 //! `sandboxer ext`: look at extensions.
 
 mod call;
+mod serve;
+mod test;
 
 use super::Session;
 use super::listing::{Row, can_be_checked, check};
@@ -15,6 +17,7 @@ use serde_json::json;
 use std::process::ExitCode;
 
 use call::ExtCallArguments;
+use test::ExtTestArguments;
 
 /// The commands under `ext`.
 #[derive(Debug, Subcommand)]
@@ -28,6 +31,14 @@ pub(crate) enum ExtCommand {
     },
     /// Send an extension one request, and see what travels
     Call(ExtCallArguments),
+    /// Test an extension: start, kill and restart it, and look that nothing is lost or left
+    Test(ExtTestArguments),
+    /// Serve a built-in extension on the standard streams, as the program that it would be
+    #[command(hide = true)]
+    Serve {
+        /// Its id, with or without `ext.`
+        id: String,
+    },
     /// Check every manifest and profile, or those of one extension
     Check {
         /// Its id, with or without `ext.`
@@ -50,7 +61,11 @@ pub(super) fn extension_id(text: &str) -> CommandResult<ExtensionId> {
 pub(super) async fn ext_with_engine(session: &Session<'_>, command: ExtCommand) -> CommandResult<ExitCode> {
     match command {
         ExtCommand::Call(arguments) => call::ext_call(session, arguments).await,
-        ExtCommand::Ls | ExtCommand::Show { .. } | ExtCommand::Check { .. } => Ok(ExitCode::SUCCESS),
+        ExtCommand::Test(_)
+        | ExtCommand::Serve { .. }
+        | ExtCommand::Ls
+        | ExtCommand::Show { .. }
+        | ExtCommand::Check { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -102,6 +117,8 @@ pub(super) fn ext(config: &Config, command: ExtCommand, output: &Output) -> Comm
                 lines.join("\n")
             }))
         }
+        ExtCommand::Test(arguments) => test::ext_test(config, &catalog, &arguments, output),
+        ExtCommand::Serve { id } => serve::ext_serve(config, &catalog, &id),
         // These need the engine.
         ExtCommand::Call(_) => Ok(ExitCode::SUCCESS),
         ExtCommand::Check { id: None } => check(&catalog, output, |_| true),
