@@ -3,6 +3,7 @@
 mod hosts;
 mod inputs;
 mod loading;
+mod packages;
 mod trusting;
 
 use super::{BuiltinHandler, Catalog, CatalogExtension, CatalogProfile, CatalogSource, Miss, TrustBook};

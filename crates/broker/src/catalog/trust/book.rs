@@ -109,11 +109,23 @@ impl TrustBook {
         Ok(())
     }
 
+    /// Trusts no longer those directories that `which` accepts. Whether there were any.
+    pub fn remove_where(&mut self, which: impl Fn(&str) -> bool) -> bool {
+        let before = self.directories.len();
+        self.directories.retain(|directory, _| !which(directory));
+        self.directories.len() < before
+    }
+
     /// Trusts a directory no longer. Whether it was trusted at all.
     pub fn remove(&mut self, directory: &Path) -> bool {
         // What was removed from the disk is still found by the name it was trusted under.
         let name = canonical(directory).map_or_else(|_| directory.display().to_string(), |(_, name)| name);
         self.directories.remove(&name).is_some()
+    }
+
+    /// Whether exactly what was surveyed is trusted.
+    pub fn covers(&self, survey: &TrustSurvey) -> bool {
+        self.directories.get(&survey.directory) == Some(&survey.files)
     }
 
     /// The directories that something is trusted in, with the number of files.
