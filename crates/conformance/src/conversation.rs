@@ -55,7 +55,7 @@ pub(crate) struct Conversation {
 #[derive(Debug)]
 pub(crate) enum Ending {
     /// With an answer.
-    Answered(Result<Value, RpcError>),
+    Answered(Result<Value, Box<RpcError>>),
     /// The process ended by itself: how.
     Died(String),
     /// The planned kill came before the answer, or the answer was lost.
@@ -66,7 +66,7 @@ impl Conversation {
     /// The answer, for those who planned no fault.
     pub(crate) fn answer(self, method: &str) -> Result<Result<Value, RpcError>, Stop> {
         match self.ending {
-            Ending::Answered(answer) => Ok(answer),
+            Ending::Answered(answer) => Ok(answer.map_err(|error| *error)),
             Ending::Died(how) => Err(Stop::failed(format!("it ended {how} before it answered `{method}`"))),
             Ending::Cut => Err(Stop::failed(format!("`{method}` was cut off"))),
         }
@@ -94,7 +94,7 @@ pub(crate) async fn converse(
         let wait = talk.until_next();
         match talk.peer.next(wait).await {
             Heard::Message(message) => {
-                if let Some(ending) = talk.hear(message).await? {
+                if let Some(ending) = talk.hear(*message).await? {
                     return Ok(talk.end(ending));
                 }
             }
@@ -256,6 +256,6 @@ impl<'a> Talk<'a> {
             self.peer.kill().await?;
             return Ok(Some(Ending::Cut));
         }
-        Ok(Some(Ending::Answered(outcome)))
+        Ok(Some(Ending::Answered(outcome.map_err(Box::new))))
     }
 }

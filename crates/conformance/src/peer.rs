@@ -35,7 +35,7 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 pub(crate) enum Heard {
     /// A message.
-    Message(FromExtension),
+    Message(Box<FromExtension>),
     /// A line that was meant as one, and why it is none.
     Broken(String),
     /// Its standard output has ended.
@@ -194,7 +194,7 @@ async fn hear(mut output: impl AsyncRead + Unpin, hears: mpsc::UnboundedSender<H
                 Ok(Some(line)) => {
                     transcript.received(line);
                     match FromExtension::hear(line) {
-                        Ok(message) => Heard::Message(message),
+                        Ok(message) => Heard::Message(Box::new(message)),
                         Err(Noise::Broken(why)) => Heard::Broken(why),
                         Err(Noise::Printed) => {
                             transcript.printed(line);

@@ -64,8 +64,10 @@ async fn next_handle(
 ) -> Result<(usize, Handle), Stop> {
     loop {
         let answer = match peer.next(limit).await {
-            Heard::Message(FromExtension::Answer(answer)) => answer,
-            Heard::Message(_) => continue,
+            Heard::Message(message) => match *message {
+                FromExtension::Answer(answer) => answer,
+                FromExtension::Progress(_) | FromExtension::Log(_) | FromExtension::Checkpoint(_) => continue,
+            },
             heard => return Err(Stop::failed(format!("with several calls in flight it said {heard:?}"))),
         };
         let id = answer.id.unwrap_or_default();

@@ -44,16 +44,19 @@ async fn run(bench: &Bench) -> Verdict {
 async fn must_refuse(peer: &mut Peer, line: &str, codes: &[RpcErrorCode]) -> Verdict {
     peer.send(line.as_bytes()).await;
     let wanted = codes.iter().map(|code| code.0.to_string()).collect::<Vec<_>>().join(" or ");
-    match peer.next(LIMIT).await {
-        Heard::Message(FromExtension::Answer(answer)) => {
-            hold!(answer.id.is_none(), "it answered `{line}` under the id {:?}; there is none but null", answer.id);
-            let error =
-                answer.outcome.err().ok_or_else(|| Stop::failed(format!("it answered `{line}` with a result")))?;
-            let is_one = codes.iter().any(|code| code.0 == error.code);
-            hold!(is_one, "it refused `{line}` with {} instead of {wanted}: {}", error.code, error.message);
-            Ok(())
-        }
-        Heard::End => Err(Stop::failed(format!("`{line}` made it end {}", peer.how_it_ended().await))),
-        heard => Err(Stop::failed(format!("`{line}` is to be refused with {wanted}, and it said {heard:?}"))),
-    }
+    let answer = match peer.next(LIMIT).await {
+        Heard::Message(message) => match *message {
+            FromExtension::Answer(answer) => answer,
+            message => {
+                return Err(Stop::failed(format!("`{line}` is to be refused with {wanted}, and it said {message:?}")));
+            }
+        },
+        Heard::End => return Err(Stop::failed(format!("`{line}` made it end {}", peer.how_it_ended().await))),
+        heard => return Err(Stop::failed(format!("`{line}` is to be refused with {wanted}, and it said {heard:?}"))),
+    };
+    hold!(answer.id.is_none(), "it answered `{line}` under the id {:?}; there is none but null", answer.id);
+    let error = answer.outcome.err().ok_or_else(|| Stop::failed(format!("it answered `{line}` with a result")))?;
+    let is_one = codes.iter().any(|code| code.0 == error.code);
+    hold!(is_one, "it refused `{line}` with {} instead of {wanted}: {}", error.code, error.message);
+    Ok(())
 }
