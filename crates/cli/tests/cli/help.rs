@@ -2,7 +2,7 @@
 
 use crate::support::{House, Transcript, Who, words};
 
-const COMMANDS: [&str; 41] = [
+const COMMANDS: [&str; 46] = [
     "",
     "run",
     "create",
@@ -29,11 +29,16 @@ const COMMANDS: [&str; 41] = [
     "ext",
     "ext ls",
     "ext show",
+    "ext new",
+    "ext docs",
     "ext check",
     "profile",
     "profile ls",
     "profile show",
     "profile check",
+    "registry",
+    "registry export",
+    "registry check",
     "host",
     "host ls",
     "host add",

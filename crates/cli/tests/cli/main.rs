@@ -10,6 +10,7 @@ mod help;
 mod hosts;
 mod lifecycle;
 mod placing;
+mod registry;
 mod requests;
 mod root;
 mod ssh;

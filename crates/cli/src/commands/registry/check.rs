@@ -140,7 +140,7 @@ impl Findings {
             faults => faults.iter().map(line).collect::<Vec<_>>().join("\n"),
         });
         if !not_compared.is_empty() {
-            output.note(&format!("not in the catalog, so not compared with it: {}", not_compared.join(", ")));
+            output.note(&format!("nothing usable in the catalog to compare with: {}", not_compared.join(", ")));
         }
         match faults.len() {
             0 => Ok(code),

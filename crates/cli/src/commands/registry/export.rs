@@ -31,7 +31,7 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
     /// Where all of it can be had; kept by later exports
-    #[arg(long, value_name = "URL", value_parser = source)]
+    #[arg(long, value_name = "URL")]
     source: Option<String>,
     /// Remove the files of extensions and profiles that are gone
     #[arg(long, conflicts_with = "extension")]
@@ -49,12 +49,18 @@ struct Outcome {
     notes: Vec<String>,
 }
 
-fn source(text: &str) -> Result<String, &'static str> {
-    check_source(text).map(|()| text.to_owned())
+/// Does not say the address: there may be a secret in it.
+fn check_given_source(arguments: &ExportArguments) -> CommandResult<()> {
+    arguments.source.as_deref().map_or(Ok(()), check_source).map_err(|why| {
+        Failure::invalid_input(format!("what `--source` says is no address for others: {why}"))
+            .with_hint("write it as `https://example.org/app.git`")
+            .into()
+    })
 }
 
 /// Writes the files, then the index of all that is there.
 pub(super) fn export(config: &Config, arguments: &ExportArguments, output: &Output) -> CommandResult<ExitCode> {
+    check_given_source(arguments)?;
     let folder = Folder::new(&config.working_directory, &arguments.out);
     let given = reports::read(&config.working_directory, &arguments.report)?;
     let mut outcome = Outcome { directory: folder.name(), ..Outcome::default() };

@@ -47,10 +47,12 @@ pub(super) fn select(
         }
     };
     for extension in &extensions {
-        for text in RegistryExtension::left_out(&extension.manifest) {
-            let id = extension.id();
+        // Not which: that is the secret, perhaps.
+        let left_out = RegistryExtension::left_out(&extension.manifest).len();
+        if left_out > 0 {
             notes.push(format!(
-                "`{text}`, which `{id}` asks for, is a place of this machine or may bear a secret: left out"
+                "{left_out} of the words that `{}` says in `python` may name a place of this machine or bear a secret, and are left out",
+                extension.id()
             ));
         }
     }
