@@ -49,6 +49,11 @@ impl Config {
         self.config.join("trust.json")
     }
 
+    /// The packages of extensions that were added.
+    pub(crate) fn packages(&self) -> PathBuf {
+        self.config.join("packages")
+    }
+
     /// The files that hold the secrets of extensions.
     pub(crate) fn secrets(&self) -> PathBuf {
         self.config.join("secrets")

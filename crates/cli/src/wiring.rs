@@ -4,6 +4,8 @@ use crate::config::{Config, home, login_environment, secret_variables};
 use crate::error::{CommandResult, local_fault};
 use crate::hosting::{BuiltIns, Hosting};
 use crate::machines::{ReachedMachines, ways};
+use crate::packages::installed::Packages;
+use crate::packages::name::PackageName;
 use crate::secrets::KeptSecrets;
 use sandboxer_broker::catalog::{BuiltinHandler, Catalog, CatalogSource, TrustBook};
 use sandboxer_broker::state::ProcessId;
@@ -15,6 +17,7 @@ use sandboxer_extensions::vm_packer::VmPackerExtension;
 use sandboxer_sdk::{GroupList, Ids, SandboxExtension, SystemClock, SystemIds, SystemRunner};
 use sandboxer_types::{Failure, OwnerId};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -54,12 +57,22 @@ pub(crate) fn catalog(config: &Config) -> Catalog {
         tracing::warn!("{}", Failure::from(fault));
         TrustBook::default()
     });
-    let mut sources = vec![
-        CatalogSource::BuiltIn(BUILT_IN),
-        CatalogSource::Config(config.config.clone()),
-        CatalogSource::WorkingDirectory(config.working_directory.clone()),
-    ];
+    // What somebody else made and a user added comes before what the user wrote, which is there to change it.
+    let mut sources = vec![CatalogSource::BuiltIn(BUILT_IN)];
+    sources.extend(Packages::of(config).sources(None));
+    sources.push(CatalogSource::Config(config.config.clone()));
+    sources.push(CatalogSource::WorkingDirectory(config.working_directory.clone()));
     sources.extend(config.catalogs.iter().cloned().map(CatalogSource::Given));
+    Catalog::load(&sources, &trust, HANDLERS)
+}
+
+/// The catalog as it would be everywhere with what is in `folder` in the place of the package `name`, and above all else.
+pub(crate) fn catalog_over(config: &Config, folder: &Path, name: &PackageName) -> Catalog {
+    let trust = TrustBook::load(&config.trust_book()).unwrap_or_default();
+    let mut sources = vec![CatalogSource::BuiltIn(BUILT_IN)];
+    sources.extend(Packages::of(config).sources(Some(name)));
+    sources.push(CatalogSource::Config(config.config.clone()));
+    sources.push(CatalogSource::Given(folder.to_owned()));
     Catalog::load(&sources, &trust, HANDLERS)
 }
 

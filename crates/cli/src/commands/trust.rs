@@ -2,10 +2,11 @@
 
 use crate::config::Config;
 use crate::error::CommandResult;
+use crate::packages::installed::Packages;
 use crate::ui::Output;
 use crate::ui::table::table;
 use clap::{Args, Subcommand};
-use sandboxer_broker::catalog::{TrustBook, TrustSurvey, survey};
+use sandboxer_broker::catalog::{TrustBook, TrustSurvey, survey, survey_package};
 use sandboxer_types::Failure;
 use serde_json::json;
 use std::path::PathBuf;
@@ -59,7 +60,10 @@ pub(crate) fn trust(config: &Config, arguments: TrustArguments, output: &Output)
             }))
         }
         None => {
-            let survey = survey(&config.working_directory.join(&arguments.directory)).map_err(Failure::from)?;
+            let directory = config.working_directory.join(&arguments.directory);
+            let is_package = Packages::of(config).contain(&directory);
+            let survey = if is_package { survey_package(&directory) } else { survey(&directory) };
+            let survey = survey.map_err(Failure::from)?;
             if !arguments.dry_run {
                 book.trust(&survey).map_err(Failure::from)?;
                 book.save(&path).map_err(Failure::from)?;
@@ -70,12 +74,20 @@ pub(crate) fn trust(config: &Config, arguments: TrustArguments, output: &Output)
 }
 
 fn describe(survey: &TrustSurvey, dry_run: bool) -> String {
-    let mut lines = vec![format!(
-        "{} {} ({})",
-        if dry_run { "would trust" } else { "trusted" },
-        survey.directory,
-        if survey.files.len() == 1 { "1 file".to_owned() } else { format!("{} files", survey.files.len()) }
-    )];
+    let act = if dry_run { "would trust" } else { "trusted" };
+    let mut lines = vec![format!("{act} {} ({})", survey.directory, count_of_files(survey))];
+    lines.extend(allowances(survey));
+    lines.join("\n")
+}
+
+/// How many files there are, in words.
+pub(super) fn count_of_files(survey: &TrustSurvey) -> String {
+    if survey.files.len() == 1 { "1 file".to_owned() } else { format!("{} files", survey.files.len()) }
+}
+
+/// What trust allows, a line each.
+pub(super) fn allowances(survey: &TrustSurvey) -> Vec<String> {
+    let mut lines = Vec::new();
     for handler in &survey.handlers {
         lines.push(format!("  runs      {} ({})", handler.handler, handler.extension));
     }
@@ -92,5 +104,5 @@ fn describe(survey: &TrustSurvey, dry_run: bool) -> String {
     for fault in survey.refused.iter().chain(&survey.broken) {
         lines.push(format!("  broken    {}", fault.headline()));
     }
-    lines.join("\n")
+    lines
 }
