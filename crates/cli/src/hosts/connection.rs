@@ -4,6 +4,7 @@
 use super::arguments;
 use super::reason::{Login, Reason};
 use sandboxer_types::SshDestination;
+use std::ffi::OsString;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,7 +26,7 @@ pub(super) struct Connection {
 }
 
 /// ssh, as what it says is expected: in English, and without a terminal.
-pub(super) fn ssh(arguments: impl IntoIterator<Item = String>) -> Command {
+pub(super) fn ssh(arguments: impl IntoIterator<Item = OsString>) -> Command {
     let mut command = Command::new("ssh");
     command.args(arguments).env("LC_ALL", "C").kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -59,7 +60,7 @@ impl Connection {
 
     /// Ends it. Should this be missed, it ends by itself soon.
     pub(super) async fn close(self) {
-        let words = arguments::control(&self.path("c"), ["-O", "exit"]);
+        let words = arguments::control(&self.path("c"), &["-O", "exit"]);
         drop(timeout(STEP, ssh(words).status()).await);
     }
 
@@ -76,7 +77,7 @@ impl Connection {
         let words = |error: Error| error.to_string();
         let listener = UnixListener::bind(&target).map_err(words)?;
         let forward = |flag: &str, from: String, to: String| {
-            let words = arguments::control(&self.path("c"), ["-O", "forward", flag, &format!("{from}:{to}")]);
+            let words = arguments::control(&self.path("c"), &["-O", "forward", flag, &format!("{from}:{to}")]);
             async move { timeout(STEP, ssh(words).status()).await.is_ok_and(|done| done.is_ok_and(|s| s.success())) }
         };
         if !forward("-R", there.clone(), target.display().to_string()).await {

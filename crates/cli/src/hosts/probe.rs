@@ -129,7 +129,7 @@ pub(crate) async fn is_alias(name: &HostId, config: Option<&Path>) -> bool {
 }
 
 async fn config_of(name: &str, config: Option<&Path>) -> Option<String> {
-    let mut command = ssh(["-G"].map(str::to_owned));
+    let mut command = ssh(["-G".into()]);
     if let Some(config) = config {
         command.arg("-F").arg(config);
     }
