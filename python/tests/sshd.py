@@ -1,4 +1,4 @@
-"""A private sshd on a loopback port, for tests of what really goes over ssh."""
+"""A private sshd for tests of what really goes over ssh; its own, as the package is tested without Rust or cargo."""
 
 from __future__ import annotations
 

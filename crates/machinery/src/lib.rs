@@ -15,7 +15,6 @@ mod contents;
 mod docker;
 mod host;
 mod image;
-
 mod network;
 mod processes;
 mod proxy;
@@ -23,7 +22,6 @@ mod space;
 mod sshd;
 mod tools;
 mod virtual_machine;
-
 mod wait;
 
 pub use docker::{Compose, Engine, Holdings};
@@ -33,6 +31,5 @@ pub use processes::{Process, end, is_root};
 pub use proxy::Proxy;
 pub use sshd::{Sshd, SshdOptions, make_key};
 pub use tools::compose_program;
-
 pub use virtual_machine::VirtualMachine;
-pub use wait::{until, until_or};
+pub use wait::{ends_within, until, until_or};

@@ -28,13 +28,23 @@ pub fn until_or<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Opti
     }
 }
 
-/// Waits for the end of a process, by a handle on it.
+/// Whether a process ends within that time, by a handle on it.
+pub fn ends_within(process: &OwnedFd, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if poll(&mut [PollFd::new(process, PollFlags::IN)], deadline.saturating_duration_since(Instant::now())) {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+    }
+}
+
+/// Waits for the end of a process.
 #[track_caller]
 pub(crate) fn until_ended(process: &OwnedFd) {
-    let deadline = Instant::now() + PATIENCE;
-    while !poll(&mut [PollFd::new(process, PollFlags::IN)], deadline.saturating_duration_since(Instant::now())) {
-        assert!(Instant::now() < deadline, "a process does not end");
-    }
+    assert!(ends_within(process, PATIENCE), "a process does not end");
 }
 
 /// Lets time pass where that itself is wanted: a slow link, the next look.

@@ -1,46 +1,29 @@
 //! Workspaces on a machine that is there already, and stays: `ext.vm-packer` as people use it. Each test has ssh servers of its
 //! own; the machine behind one of them stands in for the virtual one.
 
-use crate::support::{House, Outcome, Running, Who, until};
-use sandboxer_machinery::{Sshd, SshdOptions, end, is_root};
+use crate::support::{Outcome, Servers, until};
+use sandboxer_machinery::is_root;
 use std::path::{Path, PathBuf};
 
-/// A house whose ssh configuration knows the machine as `haskell-build`, and the one before it as `placement`.
-struct Place {
-    // Before the house: they end first.
-    machine: Sshd,
-    before: Sshd,
-    house: House,
-}
+/// The machine, as ssh knows it, and the one before it.
+const MACHINE: &str = "haskell-build";
+const BEFORE: &str = "placement";
+
+/// A house with both. Behind the placement host, the machine is a port of its own loopback.
+struct Place(Servers);
 
 impl Place {
     fn new() -> Self {
-        let house = House::new(Who::Caller);
-        let server = |name: &str| {
-            let folder = house.path(name);
-            std::fs::create_dir_all(folder.join("home")).expect("a new folder");
-            Sshd::start(&folder, &SshdOptions { home: Some(folder.join("home")), ..SshdOptions::default() })
-        };
-        let (machine, before) = (server("vm"), server("placement"));
-        let host = |name: &str, port: u16, key: &Path| {
-            format!("Host {name}\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {}\n", key.display())
-        };
-        // Behind the placement host, the machine is a port of its own loopback.
-        let key = house.path("vm/id");
-        let config = [
-            host("haskell-build", machine.port(), &key),
-            host("placement", before.port(), &house.path("placement/id")),
-            format!("Host 127.0.0.1\n  IdentityFile {}\n", key.display()),
-            "Host *\n  IdentitiesOnly yes\n".to_owned(),
-        ];
-        std::fs::write(house.path("ssh-config"), config.concat()).expect("ours");
-        Self { machine, before, house }
+        Self(Servers::new(&[MACHINE, BEFORE]))
     }
 
+    #[track_caller]
     fn run(&self, arguments: &[&str]) -> Outcome {
-        let mut command = self.house.command(&[&["--catalog", "catalog"], arguments].concat());
-        command.env("SANDBOXER_SSH_CONFIG", self.house.path("ssh-config"));
-        self.house.noted(Running::start(command, None).finish())
+        self.0.run(arguments)
+    }
+
+    fn port(&self) -> u16 {
+        self.0.server(MACHINE).port()
     }
 
     fn created(&self, arguments: &[&str]) -> serde_json::Value {
@@ -54,14 +37,13 @@ impl Place {
 
     /// What is in the machine's folder of workspaces.
     fn workspaces(&self) -> Vec<PathBuf> {
-        entries(&self.house.path("vm/home/sandboxer"))
+        entries(&self.0.home(MACHINE).join("sandboxer"))
     }
 
-    /// Of a home, what is not the agent's program.
-    fn nothing_left(&self, server: &str) {
+    /// Of the machine's home, what is not the agent's program.
+    fn nothing_left(&self) {
         assert_eq!(self.workspaces(), Vec::<PathBuf>::new());
-        let home = self.house.path(server).join("home");
-        let others: Vec<_> = entries(&home)
+        let others: Vec<_> = entries(&self.0.home(MACHINE))
             .into_iter()
             .filter(|path| !path.ends_with(".cache") && !path.ends_with("sandboxer") && !path.ends_with(".ssh"))
             .collect();
@@ -74,20 +56,10 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 impl Drop for Place {
-    /// Ends what stays by itself for a while: the agents of the machines, and connections in the background.
+    /// Of a test that failed, removes the users whose home is here.
     fn drop(&mut self) {
-        self.machine.stop();
-        self.before.stop();
-        let here = self.house.path("").display().to_string();
-        let is_ours = |pid: &u32| {
-            let read = |what: &str| std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
-            let text = [read("cmdline"), read("environ")].concat();
-            *pid != std::process::id() && text.windows(here.len()).any(|window| window == here.as_bytes())
-        };
-        let processes = std::fs::read_dir("/proc").expect("readable").flatten();
-        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(is_ours).for_each(end);
-        // Of a test that failed: those whose home is here.
+        self.0.end();
+        let here = self.0.house.path("").display().to_string();
         let passwd = std::fs::read_to_string("/etc/passwd").expect("readable");
         for fields in passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()) {
             if fields.get(5).is_some_and(|home| home.starts_with(&here)) {
@@ -107,20 +79,20 @@ fn runs(pid: &str) -> bool {
 #[test]
 fn a_workspace_on_the_build_machine_from_its_first_to_its_last_day() {
     let place = Place::new();
-    place.house.write("app/file", "not committed");
+    place.0.house.write("app/file", "not committed");
     let status = place.created(&["vm-haskell-build", "--repo", "app", "--name", "one"]);
     let reachability = &status["reachability"];
     assert_eq!((&reachability["ssh"], &reachability["separation"]), (&"haskell-build".into(), &"directory".into()));
     assert_eq!(status["isolation"], "none");
     let id = status["sandbox_id"].as_str().expect("an id");
-    let work = place.house.path("vm/home/sandboxer").join(id).join("work");
+    let work = place.0.home(MACHINE).join("sandboxer").join(id).join("work");
     assert_eq!(place.said("one", "pwd -P; cat file"), format!("{}\nnot committed", work.display()));
     let neighbour = place.created(&["vm-haskell-build", "--name", "two"]);
     assert_eq!(place.workspaces().len(), 2);
 
     // A second sync sends what differs.
-    place.house.write("app/file", "changed");
-    place.house.write("app/new", "more");
+    place.0.house.write("app/file", "changed");
+    place.0.house.write("app/new", "more");
     let synced = place.run(&["--json", "sync", "one"]).succeeded().json();
     assert_eq!((&synced["sent"], &synced["target"]), (&2.into(), &work.display().to_string().into()), "{synced}");
     assert_eq!(place.said("one", "cat file new"), "changedmore");
@@ -137,36 +109,36 @@ fn a_workspace_on_the_build_machine_from_its_first_to_its_last_day() {
     place.said("two", "touch still-here");
     place.run(&["rm", neighbour["sandbox_id"].as_str().expect("an id")]).succeeded();
     until("its processes are gone", || (!runs(&others)).then_some(()));
-    place.nothing_left("vm");
+    place.nothing_left();
 }
 
 #[test]
 fn a_machine_behind_a_port_of_the_placement_host() {
     let place = Place::new();
-    place.house.write("app/file", "sent through");
-    let port = format!("tunnel_port={}", place.machine.port());
+    place.0.house.write("app/file", "sent through");
+    let port = format!("tunnel_port={}", place.port());
     let words = ["vm-haskell-build", "--host", "placement", "--repo", "app", "-i", &port, "--name", "one"];
     let status = place.created(&words);
     let reachability = &status["reachability"];
-    assert_eq!(reachability["ssh"], format!("127.0.0.1:{}", place.machine.port()));
+    assert_eq!(reachability["ssh"], format!("127.0.0.1:{}", place.port()));
     assert_eq!((&reachability["jump"], &reachability["host"]), (&"placement".into(), &"placement".into()));
-    let home = place.house.path("vm/home").display().to_string();
+    let home = place.0.home(MACHINE).display().to_string();
     assert_eq!(
         place.said("one", "echo $HOME; cat file"),
         format!("{home}\nsent through"),
         "it runs on the machine behind"
     );
-    place.house.write("app/file", "sent again");
+    place.0.house.write("app/file", "sent again");
     place.run(&["sync", "one"]).succeeded();
     assert_eq!(place.said("one", "cat file"), "sent again");
     // Without the host before it, nothing is known to be removed.
-    place.before.stop();
+    place.0.server(BEFORE).stop();
     let owed = place.run(&["rm", "one"]).ended_with(8);
     assert!(owed.stderr.contains("placement"), "{}", owed.stderr);
     assert_eq!(place.workspaces().len(), 1);
-    place.before.start_again();
+    place.0.server(BEFORE).start_again();
     place.run(&["rm", "one"]).succeeded();
-    place.nothing_left("vm");
+    place.nothing_left();
     let refused = place.run(&["create", "vm-haskell-build", "-i", &port, "-i", "ssh_port=22"]).ended_with(4);
     assert!(refused.stderr.contains("`ssh_port`"), "{}", refused.stderr);
 }
@@ -179,17 +151,17 @@ fn a_folders_own_manifest_names_its_machines() {
         "id: ext.vm-packer\ntitle: Our machines\nhandler: sandboxer.extensions.vm_packer:VMPackerExtension\n\
          capabilities:\n  isolation_levels: [vm]\n  pricing_model: self-hosted\n\
          config:\n  vms:\n    ours: {{ssh: haskell-build, workspace_dir: {}}}\n",
-        place.house.path("vm/home/sandboxer/ours").display()
+        place.0.home(MACHINE).join("sandboxer/ours").display()
     );
-    place.house.write("catalog/extensions/ext.vm-packer.yaml", manifest);
-    place.house.write("catalog/profiles/profile.ours.yaml", "id: profile.ours\nextension: ext.vm-packer\n");
+    place.0.house.write("catalog/extensions/ext.vm-packer.yaml", manifest);
+    place.0.house.write("catalog/profiles/profile.ours.yaml", "id: profile.ours\nextension: ext.vm-packer\n");
     let status = place.created(&["ours", "-i", "vm=ours", "--name", "one"]);
     assert_eq!(status["reachability"]["vm"], "ours");
     assert!(place.said("one", "pwd -P").contains("/sandboxer/ours/"));
     // The caller's own target replaces what a profile has by default.
-    let target = format!("ssh_target=127.0.0.1:{}", place.machine.port());
+    let target = format!("ssh_target=127.0.0.1:{}", place.port());
     let status = place.created(&["vm-haskell-build", "-i", &target, "--name", "two"]);
-    assert_eq!(status["reachability"]["ssh"], format!("127.0.0.1:{}", place.machine.port()));
+    assert_eq!(status["reachability"]["ssh"], format!("127.0.0.1:{}", place.port()));
     let missing = place.run(&["create", "ours"]).ended_with(4);
     assert!(missing.stderr.contains("`inputs.vm`") && missing.stderr.contains("ssh_target"), "{}", missing.stderr);
     // Nobody knows it any more: the machines that the manifest names are looked through.
@@ -197,7 +169,7 @@ fn a_folders_own_manifest_names_its_machines() {
     assert!(!listed.to_string().contains(status["sandbox_id"].as_str().expect("an id")), "{listed}");
     place.run(&["rm", "one"]).succeeded();
     place.run(&["rm", "two"]).succeeded();
-    assert_eq!(entries(&place.house.path("vm/home/sandboxer/ours")), Vec::<PathBuf>::new());
+    assert_eq!(entries(&place.0.home(MACHINE).join("sandboxer/ours")), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -207,10 +179,10 @@ fn the_machine_removes_what_nobody_comes_back_for() {
     assert_eq!(status["state"], "ready");
     assert_eq!(place.workspaces().len(), 1);
     // The engine is gone for good, with all it knew.
-    std::fs::remove_file(place.house.state().join("store.sqlite")).expect("there");
+    std::fs::remove_file(place.0.house.state().join("store.sqlite")).expect("there");
     let gone = || place.workspaces().is_empty().then_some(());
     until("the machine ends it", gone);
-    place.nothing_left("vm");
+    place.nothing_left();
 }
 
 #[test]
@@ -219,18 +191,18 @@ fn users_of_their_own_keep_neighbours_apart() {
         return;
     }
     let place = Place::new();
-    let base = place.house.path("vm/home/sandboxer");
+    let base = place.0.home(MACHINE).join("sandboxer");
     let profile = format!(
         "id: profile.apart\nextension: ext.vm-packer\nisolation: process\nnetwork: host\noptions: {{separate_users: true}}\n\
          inputs:\n  defaults: {{vm: haskell-build, workspace_dir: {}}}\n",
         base.display()
     );
-    for folder in ["vm", "vm/home"] {
+    for folder in [MACHINE, "haskell-build/home"] {
         use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(place.house.path(folder), std::fs::Permissions::from_mode(0o755)).expect("ours");
+        std::fs::set_permissions(place.0.house.path(folder), std::fs::Permissions::from_mode(0o755)).expect("ours");
     }
-    place.house.write("catalog/profiles/profile.apart.yaml", profile);
-    place.house.write("app/file", "sent");
+    place.0.house.write("catalog/profiles/profile.apart.yaml", profile);
+    place.0.house.write("app/file", "sent");
     let status = place.created(&["apart", "--repo", "app", "--name", "one"]);
     assert_eq!((&status["isolation"], &status["reachability"]["separation"]), (&"process".into(), &"user".into()));
     place.created(&["apart", "--name", "two"]);
@@ -239,7 +211,7 @@ fn users_of_their_own_keep_neighbours_apart() {
     let work = status["reachability"]["remote_dir"].as_str().expect("a workspace");
     assert_eq!(place.said("one", "pwd -P; cat file; echo; echo $HOME"), format!("{work}\nsent\n{work}"));
     place.run(&["exec", "two", "--", "ls", work]).ended_with(2);
-    place.house.write("app/file", "again");
+    place.0.house.write("app/file", "again");
     place.run(&["sync", "one"]).succeeded();
     assert_eq!(place.said("one", "cat file; echo; stat -c %U file"), format!("again\n{first}"));
     let left = place.said("one", "cd /; env -i setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $!");
@@ -247,5 +219,5 @@ fn users_of_their_own_keep_neighbours_apart() {
     until("its processes are gone", || (!runs(&left)).then_some(()));
     let passwd = std::fs::read_to_string("/etc/passwd").expect("readable");
     assert!(!passwd.contains(&first) && !passwd.contains(&second));
-    place.nothing_left("vm");
+    place.nothing_left();
 }

@@ -1,8 +1,7 @@
 //! Sandboxes on a host behind ssh: where they are placed, what holds there, and what is owed while the host is away. Each test has
 //! an ssh server of its own.
 
-use crate::support::{House, Outcome, Running, Who, until};
-use sandboxer_machinery::{Sshd, SshdOptions, end};
+use crate::support::{Outcome, Servers, until};
 use sandboxer_reach::{Lease, Machines, Route, SshSettings};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,27 +26,14 @@ class Remote(SandboxExtension):
         return {'complete': True}
 ";
 
-/// A server that this house's ssh configuration knows as `build`, and a catalog in which it is the host `build-1`.
-struct Place {
-    // Before the house: it ends first.
-    sshd: Sshd,
-    house: House,
-}
+/// A house with a server that ssh knows as `build`, and a catalog in which it is the host `build-1`.
+struct Place(Servers);
 
 impl Place {
     fn new() -> Self {
-        let house = House::new(Who::Caller);
-        for name in ["there", "server", "marks"] {
-            std::fs::create_dir(house.path(name)).expect("a new folder");
-        }
-        let options = SshdOptions { home: Some(house.path("there")), ..SshdOptions::default() };
-        let sshd = Sshd::start(&house.path("server"), &options);
-        let config = format!(
-            "Host build\n  HostName 127.0.0.1\n  Port {}\n  IdentityFile {}\n  IdentitiesOnly yes\n",
-            sshd.port(),
-            house.path("server/id").display()
-        );
-        std::fs::write(house.path("ssh-config"), config).expect("ours");
+        let place = Servers::new(&["build"]);
+        let house = &place.house;
+        std::fs::create_dir(house.path("marks")).expect("a new folder");
         let bare = "id: ext.bare\ntitle: Folders\nhandler: remote:Remote\ncapabilities: {isolation_levels: [none], \
                     pricing_model: self-hosted}\n";
         house.write("catalog/extensions/ext.bare.yaml", bare);
@@ -61,20 +47,19 @@ impl Place {
         house.write("catalog/extensions/remote.py", EXTENSION);
         house.write("catalog/profiles/profile.remote.yaml", "id: profile.remote\nextension: ext.remote\n");
         house.write("catalog/hosts.yaml", "hosts:\n  - id: build-1\n    ssh: build\n    slots: 1\n");
-        Self { sshd, house }
+        Self(place)
     }
 
+    #[track_caller]
     fn run(&self, arguments: &[&str]) -> Outcome {
-        let mut command = self.house.command(&[&["--catalog", "catalog"], arguments].concat());
-        command.env("SANDBOXER_SSH_CONFIG", self.house.path("ssh-config"));
-        self.house.noted(Running::start(command, None).finish())
+        self.0.run(arguments)
     }
 
     /// The leases that the host holds.
     fn leases(&self) -> Vec<Lease> {
-        let mut settings = SshSettings::new(self.house.state().join("ssh"));
-        settings.config = Some(self.house.path("ssh-config"));
-        let ways = Machines::new(settings, env!("CARGO_BIN_EXE_sandboxer"), self.house.state().join("here"));
+        let mut settings = SshSettings::new(self.0.house.state().join("ssh"));
+        settings.config = Some(self.0.config());
+        let ways = Machines::new(settings, env!("CARGO_BIN_EXE_sandboxer"), self.0.house.state().join("here"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let route = Route::to(Some("build".parse().expect("an alias")));
@@ -83,23 +68,7 @@ impl Place {
     }
 
     fn mark(&self, id: &str) -> PathBuf {
-        self.house.path("marks").join(id)
-    }
-}
-
-impl Drop for Place {
-    /// Ends what stays by itself for a while: the agents on the host, and connections in the background.
-    fn drop(&mut self) {
-        self.sshd.stop();
-        let here = self.house.path("").display().to_string();
-        let is_ours = |pid: &u32| {
-            let read = |what: &str| std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
-            let text = [read("cmdline"), read("environ")].concat();
-            *pid != std::process::id() && text.windows(here.len()).any(|window| window == here.as_bytes())
-        };
-        let processes = std::fs::read_dir("/proc").expect("readable").flatten();
-        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(is_ours).for_each(end);
+        self.0.house.path("marks").join(id)
     }
 }
 
@@ -115,7 +84,7 @@ fn a_sandbox_lives_on_a_host_which_holds_its_lease() {
     let (status, id) = (made.json(), id_of(&made));
     assert_eq!((&status["host"], &status["reachability"]["ssh"]), (&"build-1".into(), &"build".into()), "{status:#}");
     assert!(status["conditions"].is_null(), "{status:#}");
-    let home = place.house.path("there").display().to_string();
+    let home = place.0.home("build").display().to_string();
     let said = place.run(&["exec", "one", "--", "sh", "-c", "echo $HOME"]).succeeded().text();
     assert_eq!(said.trim(), home, "it runs there");
 
@@ -146,12 +115,12 @@ fn what_is_owed_to_a_host_that_is_away_is_done_when_it_is_back() {
     let place = Place::new();
     let made = place.run(&["--json", "create", "remote", "--host", "build-1", "--name", "one"]).succeeded();
     let id = id_of(&made);
-    place.sshd.stop();
+    place.0.server("build").stop();
     let owed = place.run(&["rm", "one"]).ended_with(8);
     assert!(owed.stderr.contains("the lease") && owed.stderr.contains("build"), "{}", owed.stderr);
     let status = place.run(&["--json", "show", &id]).succeeded().json();
     assert_eq!((&status["state"], &status["conditions"][0]["kind"]), (&"tearing_down".into(), &"teardown_owed".into()));
-    place.sshd.start_again();
+    place.0.server("build").start_again();
     assert_eq!(place.leases().len(), 1, "until then, the host would have removed it");
     place.run(&["rm", &id]).succeeded();
     assert_eq!(place.leases(), []);
@@ -165,14 +134,14 @@ fn a_host_removes_what_nobody_comes_back_for() {
     let made = place.run(&["--json", "create", "remote", "--host", "build-1", "--ttl", "1s"]).succeeded();
     let id = id_of(&made);
     // The engine is gone for good, with all it knew.
-    std::fs::remove_file(place.house.state().join("store.sqlite")).expect("there");
+    std::fs::remove_file(place.0.house.state().join("store.sqlite")).expect("there");
     until("the host ends it", || place.mark(&id).exists().then_some(()));
     until("nothing is held any more", || place.leases().is_empty().then_some(()));
 }
 
 /// Starts a command that goes on, and returns where the kernel tells of it.
 fn lasting(place: &Place, id: &str) -> PathBuf {
-    let number = place.house.path("there/number");
+    let number = place.0.home("build").join("number");
     let script = "cd \"$HOME\" && echo $$ > number.new && mv number.new number && exec sleep 1000";
     place.run(&["exec", "-d", id, "--", "sh", "-c", script]).succeeded();
     let number = until("it runs", || std::fs::read_to_string(&number).ok());
@@ -194,10 +163,10 @@ fn what_runs_there_ends_with_the_sandbox_or_with_its_lease() {
     place.run(&["rm", &id_of(&made)]).succeeded();
     assert!(!lives(&process), "what was started in it is gone with it");
 
-    std::fs::remove_file(place.house.path("there/number")).expect("there");
+    std::fs::remove_file(place.0.home("build").join("number")).expect("there");
     let made = place.run(&["--json", "create", "bare", "--host", "build-1", "--ttl", "10s"]).succeeded();
     let process = lasting(&place, &id_of(&made));
-    std::fs::remove_file(place.house.state().join("store.sqlite")).expect("there");
+    std::fs::remove_file(place.0.house.state().join("store.sqlite")).expect("there");
     until("the host ends it", || (!lives(&process)).then_some(()));
 }
 
@@ -218,10 +187,10 @@ fn hosts_are_those_of_the_catalog_and_the_aliases_of_ssh() {
 #[test]
 fn a_host_that_cannot_be_reached_leaves_nothing_behind_here() {
     let place = Place::new();
-    place.sshd.stop();
+    place.0.server("build").stop();
     let failed = place.run(&["create", "remote", "--host", "build-1", "--name", "one"]).ended_with(5);
     assert!(failed.stderr.contains("owed") && failed.stderr.contains("build"), "{}", failed.stderr);
-    place.sshd.start_again();
+    place.0.server("build").start_again();
     place.run(&["rm", "one"]).succeeded();
     assert_eq!(place.leases(), []);
 }

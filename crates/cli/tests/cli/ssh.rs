@@ -249,21 +249,6 @@ const MORE_TOOLS: [&str; 17] = [
     "uniq",
 ];
 
-/// Ends what stays by itself for a while: the connection in the background, and the agent on the machine.
-fn end_what_stays(place: &Place) {
-    let here = place.house.path("").display().to_string();
-    let of_this_place = |pid: i32| {
-        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&words).contains(&here) && pid != place.sshd.pid().cast_signed()
-    };
-    let pids = std::fs::read_dir("/proc").expect("there").flatten();
-    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| of_this_place(*pid));
-    for pid in pids.filter_map(rustix::process::Pid::from_raw) {
-        // It may just have ended by itself.
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap_or_default();
-    }
-}
-
 fn add_tools(place: &Place) {
     for tool in MORE_TOOLS {
         let found = ["/usr/bin", "/bin"].map(|folder| PathBuf::from(folder).join(tool));
@@ -301,7 +286,8 @@ fn an_extension_in_python_whose_sandboxes_have_an_ssh_address_alone() {
     let removed = run(&["--json", "rm", "one"]).succeeded().json();
     assert!(removed.to_string().contains("which was there before"), "{removed:#}");
     assert!(!std::path::Path::new(workspace).exists());
-    end_what_stays(&place);
+    place.sshd.stop();
+    place.house.end_what_stays();
 }
 
 /// Says what services say, too: by words that are run over there.
@@ -392,5 +378,6 @@ fn every_way_leads_into_a_sandbox_on_a_machine() {
         let mut words = words.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
         (!words.any(|words| words == b"sleep\x001234.5\0")).then_some(())
     });
-    end_what_stays(&place);
+    place.sshd.stop();
+    place.house.end_what_stays();
 }

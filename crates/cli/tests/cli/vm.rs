@@ -1,7 +1,7 @@
 //! What needs a machine with a kernel of its own: an emulated one, whose ssh server is a port of the placement host's loopback.
 
 use crate::support::{House, Outcome, Running, Who};
-use sandboxer_machinery::{Host, Network, VirtualMachine, end};
+use sandboxer_machinery::{Host, Network, Process, VirtualMachine, end};
 
 /// The build machine behind a host, in a network of the test's own.
 struct Place {
@@ -52,14 +52,8 @@ impl Drop for Place {
     /// Ends the connections in the background; what is on the host and the machine ends with them.
     fn drop(&mut self) {
         let here = self.house.path("").display().to_string();
-        let is_ours = |pid: &u32| {
-            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let connection = command.starts_with(b"ssh\0");
-            connection && command.windows(here.len()).any(|window| window == here.as_bytes())
-        };
-        let processes = std::fs::read_dir("/proc").expect("readable").flatten();
-        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(is_ours).for_each(end);
+        let is_ours = |process: &Process| process.command.starts_with("ssh ") && process.command.contains(&here);
+        Process::all().filter(is_ours).for_each(|process| end(process.pid));
     }
 }
 

@@ -17,8 +17,6 @@ mod running;
 mod sdk;
 mod server;
 mod snippets;
-#[path = "../cli/support/wait.rs"]
-mod wait;
 mod world;
 
 use sdk::{JS_2_51_0, PYTHON_2_24_0, PYTHON_2_45_1, PYTHON_2_63_0, Sdk};

@@ -1,7 +1,7 @@
 //! A network namespace of a test's own.
 
-use crate::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
+use sandboxer_machinery::until;
 use std::path::Path;
 use std::process::{Command, Output};
 

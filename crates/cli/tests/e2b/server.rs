@@ -1,7 +1,7 @@
 //! A server of a test: the agent, or the control plane.
 
 use crate::namespace::Namespace;
-use crate::wait::until;
+use sandboxer_machinery::until;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

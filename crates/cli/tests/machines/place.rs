@@ -1,6 +1,6 @@
 //! A place of a test's own, from where machines are reached.
 
-use sandboxer_machinery::{Sshd, SshdOptions, until};
+use sandboxer_machinery::{Process, Sshd, SshdOptions, until};
 use sandboxer_reach::{Machines, Route, SshSettings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,8 +78,6 @@ impl Drop for Place {
 fn agents(folder: &Path) -> Vec<u32> {
     let folder = folder.to_str().unwrap();
     let own = format!("-{}\0", std::process::id());
-    let processes = std::fs::read_dir("/proc").unwrap();
-    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let is_ours = |pid: &u32| {
         let read = |what: &str| std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
         let (command, environment) = (read("cmdline"), read("environ"));
@@ -90,7 +88,7 @@ fn agents(folder: &Path) -> Vec<u32> {
         let is_connection = command.starts_with(b"ssh\0-M\0") && contains(&command, folder);
         (is_agent && (is_here || is_named)) || is_connection
     };
-    pids.filter(is_ours).collect()
+    Process::all().map(|process| process.pid).filter(is_ours).collect()
 }
 
 fn contains(text: &[u8], part: &str) -> bool {

@@ -1,11 +1,11 @@
-//! A machine to log in to: a private ssh server on this one, with a home and an agent of its own.
+//! A machine to log in to: the private ssh server of `sandboxer-machinery`, with a home and an agent of its own.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sandboxer_agent::{Listen, Options};
-use sandboxer_machinery::{Sshd, SshdOptions};
+use sandboxer_machinery::{Process, Sshd, SshdOptions};
 use sandboxer_reach::{AgentPlace, AgentProgram, Ssh, SshMaster, SshSettings};
 use sandboxer_types::SshDestination;
 use tempfile::TempDir;
@@ -113,12 +113,8 @@ impl Machine {
     /// The masters that run for this machine's folder.
     pub fn masters(&self) -> usize {
         let folder = self.path("ssh").to_str().unwrap().to_owned();
-        let is_ours = |pid: &u32| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).into_owned();
-            line.starts_with("ssh\0-M\0") && line.contains(&folder)
-        };
-        processes().filter(is_ours).count()
+        let is_ours = |process: &Process| process.command.starts_with("ssh -M ") && process.command.contains(&folder);
+        Process::all().filter(is_ours).count()
     }
 }
 
@@ -127,8 +123,4 @@ impl Drop for Machine {
         self.stop();
         self.end_agent();
     }
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }

@@ -2,6 +2,7 @@
 
 use super::leftovers::{self, Leftovers};
 use super::running::{Outcome, Running};
+use sandboxer_machinery::{Process, end};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -156,6 +157,17 @@ impl House {
     /// Everything there is of this place's sandboxes.
     pub(crate) fn leftovers(&self) -> Leftovers {
         Leftovers::search(self.folder.path(), &self.local(), &self.names.borrow())
+    }
+
+    /// Ends what stays by itself for a while: agents on machines, and connections in the background.
+    pub(crate) fn end_what_stays(&self) {
+        let here = self.folder.path().to_str().expect("a plain path").as_bytes();
+        let is_ours = |process: &Process| {
+            let environment = std::fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+            let text = [process.command.as_bytes(), &environment].concat();
+            process.pid != std::process::id() && text.windows(here.len()).any(|window| window == here)
+        };
+        Process::all().filter(is_ours).for_each(|process| end(process.pid));
     }
 
     /// Where the store cannot be read, what was said before must do.

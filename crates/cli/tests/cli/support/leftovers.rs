@@ -71,7 +71,7 @@ impl Leftovers {
             if let Ok(process) = pidfd_open(pid, PidfdFlags::empty())
                 && kill_process(pid, Signal::KILL).is_ok()
             {
-                super::wait::process_ends_within(&process, Duration::from_secs(10));
+                sandboxer_machinery::ends_within(&process, Duration::from_secs(10));
             }
         }
         for mount in &self.mounts {

@@ -3,8 +3,8 @@
 use super::house::House;
 use super::leftovers::{self, FoundProcess};
 use super::running::Outcome;
-use super::wait::{process_ends_within, until};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use sandboxer_machinery::{ends_within, until};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ impl<'a> Sandbox<'a> {
         let pid = Pid::from_raw(pid).expect("not 0");
         let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
         if kill_process(pid, Signal::KILL).is_ok() {
-            assert!(process_ends_within(&process, Duration::from_secs(10)), "not even this ends it");
+            assert!(ends_within(&process, Duration::from_secs(10)), "not even this ends it");
         }
     }
 }

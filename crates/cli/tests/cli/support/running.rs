@@ -1,8 +1,8 @@
 //! A process of a test, and what became of it.
 
-use super::wait::{process_ends_within, until};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use sandboxer_machinery::{ends_within, until};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
@@ -88,7 +88,7 @@ impl Running {
 
     /// Whether it ends by itself within that time.
     pub(crate) fn ends_within(&self, limit: Duration) -> bool {
-        process_ends_within(&self.process, limit)
+        ends_within(&self.process, limit)
     }
 
     /// Waits for its end.

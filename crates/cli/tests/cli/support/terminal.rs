@@ -2,11 +2,11 @@
 
 use super::house::House;
 use super::running::Collected;
-use super::wait::{process_ends_within, until_or};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
+use sandboxer_machinery::{ends_within, until_or};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -75,7 +75,7 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn hangs_up(mut self) {
         rustix::process::pidfd_send_signal(&self.process, rustix::process::Signal::HUP).expect("a child");
-        let ended = process_ends_within(&self.process, Duration::from_secs(60));
+        let ended = ends_within(&self.process, Duration::from_secs(60));
         self.child.kill().expect("a child");
         self.child.wait().expect("a child");
         assert!(ended, "it did not end; the screen shows:\n{}", self.screen.so_far());
@@ -84,7 +84,7 @@ impl Terminal {
     /// Waits for the program's end. The terminal must then be as it was.
     #[track_caller]
     pub(crate) fn ends_with(mut self, status: i32) {
-        let ended = process_ends_within(&self.process, Duration::from_secs(60));
+        let ended = ends_within(&self.process, Duration::from_secs(60));
         if !ended {
             self.child.kill().expect("a child");
         }
