@@ -43,7 +43,7 @@ impl Secrets for KeptSecrets {
 }
 
 /// `SANDBOXER_SECRET_`, the extension without its `ext.`, and the secret's name, in upper case.
-fn variable_of(extension: &ExtensionId, name: &str) -> String {
+pub(crate) fn variable_of(extension: &ExtensionId, name: &str) -> String {
     let extension = extension.as_str().strip_prefix("ext.").unwrap_or(extension.as_str());
     format!("SANDBOXER_SECRET_{extension}_{name}").to_uppercase().replace(['-', '.'], "_")
 }

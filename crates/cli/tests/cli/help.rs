@@ -2,7 +2,7 @@
 
 use crate::support::{House, Transcript, Who, words};
 
-const COMMANDS: [&str; 46] = [
+const COMMANDS: [&str; 48] = [
     "",
     "run",
     "create",
@@ -31,6 +31,8 @@ const COMMANDS: [&str; 46] = [
     "ext show",
     "ext new",
     "ext docs",
+    "ext add",
+    "ext remove",
     "ext check",
     "profile",
     "profile ls",

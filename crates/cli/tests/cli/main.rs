@@ -3,12 +3,14 @@
 //! Tests of sandboxes are in `root` and `user`, so that a machine that cannot have them can leave those out.
 
 mod attached;
+mod authoring;
 mod backends;
 mod catalog;
 mod docker;
 mod help;
 mod hosts;
 mod lifecycle;
+mod packages;
 mod placing;
 mod registry;
 mod requests;

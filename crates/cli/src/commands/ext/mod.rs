@@ -1,6 +1,10 @@
 //! `sandboxer ext`: look at extensions.
 
+mod add;
 mod call;
+mod docs;
+mod new;
+mod remove;
 mod serve;
 mod test;
 
@@ -16,7 +20,11 @@ use sandboxer_types::{ExtensionId, Failure};
 use serde_json::json;
 use std::process::ExitCode;
 
+use add::ExtAddArguments;
 use call::ExtCallArguments;
+use docs::ExtDocsArguments;
+use new::ExtNewArguments;
+use remove::ExtRemoveArguments;
 use test::ExtTestArguments;
 
 /// The commands under `ext`.
@@ -29,8 +37,16 @@ pub(crate) enum ExtCommand {
         /// Its id, with or without `ext.`
         id: String,
     },
+    /// Write an extension to begin with, which works at once
+    New(ExtNewArguments),
+    /// Write a page about an extension, from its manifest, schemas and examples
+    Docs(ExtDocsArguments),
     /// Send an extension one request, and see what travels
     Call(ExtCallArguments),
+    /// Add a package of extensions: a folder or an archive
+    Add(ExtAddArguments),
+    /// Remove a package of extensions
+    Remove(ExtRemoveArguments),
     /// Test an extension: start, kill and restart it, and look that nothing is lost or left
     Test(ExtTestArguments),
     /// Serve a built-in extension on the standard streams, as the program that it would be
@@ -49,7 +65,7 @@ pub(crate) enum ExtCommand {
 impl ExtCommand {
     /// Whether it needs an engine.
     pub(super) const fn needs_engine(&self) -> bool {
-        matches!(self, Self::Call(_))
+        matches!(self, Self::Call(_) | Self::Remove(_))
     }
 }
 
@@ -61,7 +77,11 @@ pub(super) fn extension_id(text: &str) -> CommandResult<ExtensionId> {
 pub(super) async fn ext_with_engine(session: &Session<'_>, command: ExtCommand) -> CommandResult<ExitCode> {
     match command {
         ExtCommand::Call(arguments) => call::ext_call(session, arguments).await,
-        ExtCommand::Test(_)
+        ExtCommand::Remove(arguments) => remove::ext_remove(session, &arguments).await,
+        ExtCommand::Add(_)
+        | ExtCommand::New(_)
+        | ExtCommand::Docs(_)
+        | ExtCommand::Test(_)
         | ExtCommand::Serve { .. }
         | ExtCommand::Ls
         | ExtCommand::Show { .. }
@@ -71,6 +91,9 @@ pub(super) async fn ext_with_engine(session: &Session<'_>, command: ExtCommand) 
 
 /// Runs what only looks at the catalog.
 pub(super) fn ext(config: &Config, command: ExtCommand, output: &Output) -> CommandResult<ExitCode> {
+    if let ExtCommand::Add(arguments) = &command {
+        return add::ext_add(config, arguments, output);
+    }
     let catalog = catalog(config);
     match command {
         ExtCommand::Ls => {
@@ -117,10 +140,12 @@ pub(super) fn ext(config: &Config, command: ExtCommand, output: &Output) -> Comm
                 lines.join("\n")
             }))
         }
+        ExtCommand::New(arguments) => new::ext_new(config, &catalog, &arguments, output),
+        ExtCommand::Docs(arguments) => docs::ext_docs(&catalog, &arguments, output),
         ExtCommand::Test(arguments) => test::ext_test(config, &catalog, &arguments, output),
         ExtCommand::Serve { id } => serve::ext_serve(config, &catalog, &id),
         // These need the engine.
-        ExtCommand::Call(_) => Ok(ExitCode::SUCCESS),
+        ExtCommand::Call(_) | ExtCommand::Remove(_) | ExtCommand::Add(_) => Ok(ExitCode::SUCCESS),
         ExtCommand::Check { id: None } => check(&catalog, output, |_| true),
         ExtCommand::Check { id: Some(id) } => {
             let id = extension_id(&id)?;
