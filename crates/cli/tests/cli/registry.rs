@@ -252,68 +252,71 @@ fn what_cannot_be_exported_is_said() {
     transcript.matches("registry-refused");
 }
 
+type Damage = fn(&House);
+
+/// What can be wrong with a sound registry, by name.
+const DAMAGES: [(&str, Damage); 15] = [
+    ("no JSON", |house| drop(house.write("registry/ext.boxes.json", "{"))),
+    ("a member is missing", |house| change(house, "registry/ext.boxes.json", |file| drop(remove(file, "title")))),
+    ("members that are not known", |house| {
+        change(house, "registry/ext.boxes.json", |file| {
+            file["titel"] = json!("x");
+            file["capabilities"]["verbs"][0] = json!("provison");
+        });
+    }),
+    ("a newer format", |house| change(house, "registry/profile.small.json", |file| file["format"] = json!(2))),
+    ("another name", |house| {
+        let path = house.work().join("registry");
+        std::fs::rename(path.join("ext.clouds.json"), path.join("ext.cloudy.json")).expect("it was there");
+    }),
+    ("a statement of another version", |house| {
+        report(house, "good.json", |_| {});
+        export(house, &["--report", "good.json"]);
+        change(house, "registry/ext.boxes.json", |file| file["conformance"]["version"] = json!("1.1.0"));
+    }),
+    ("another digest", |house| {
+        let file = text(house, "registry/ext.boxes.json");
+        house.write("registry/ext.boxes.json", file + "\n");
+    }),
+    ("not in the index", |house| {
+        change(house, "registry/index.json", |file| drop(file["entries"].as_array_mut().expect("a list").pop()));
+    }),
+    ("in the index alone", |house| {
+        std::fs::remove_file(house.work().join("registry/profile.small.json")).expect("it was there");
+    }),
+    ("twice in the index", |house| {
+        change(house, "registry/index.json", |file| {
+            let first = file["entries"][0].clone();
+            file["entries"].as_array_mut().expect("a list").push(first);
+        });
+    }),
+    ("the index says otherwise", |house| {
+        change(house, "registry/index.json", |file| {
+            file["entries"][0]["capabilities"]["isolation"] = json!("vm");
+            file["isolation_order"] = json!([]);
+        });
+    }),
+    ("the index is damaged", |house| change(house, "registry/index.json", |file| file["entries"] = json!({}))),
+    ("no index", |house| {
+        std::fs::remove_file(house.work().join("registry/index.json")).expect("it was there");
+    }),
+    ("the manifest says otherwise", |house| {
+        let other = MANIFEST.replace("verbs: [snapshot, list]", "verbs: [list]").replace("integer", "string");
+        house.write("mine/extensions/ext.boxes.yaml", other.replace("  snapshot: {kinds: [filesystem]}\n", ""));
+    }),
+    ("the profile says otherwise", |house| {
+        house.write(
+            "mine/profiles/profile.small.yaml",
+            PROFILE.replace("max: 1h", "max: 2h").replace("size: 1", "size: 2"),
+        );
+    }),
+];
+
 #[test]
 fn every_kind_of_fault_is_found() {
-    type Damage = fn(&House);
-    let damages: [(&str, Damage); 15] = [
-        ("no JSON", |house| drop(house.write("registry/ext.boxes.json", "{"))),
-        ("a member is missing", |house| change(house, "registry/ext.boxes.json", |file| drop(remove(file, "title")))),
-        ("members that are not known", |house| {
-            change(house, "registry/ext.boxes.json", |file| {
-                file["titel"] = json!("x");
-                file["capabilities"]["verbs"][0] = json!("provison");
-            });
-        }),
-        ("a newer format", |house| change(house, "registry/profile.small.json", |file| file["format"] = json!(2))),
-        ("another name", |house| {
-            let path = house.work().join("registry");
-            std::fs::rename(path.join("ext.clouds.json"), path.join("ext.cloudy.json")).expect("it was there");
-        }),
-        ("a statement of another version", |house| {
-            report(house, "good.json", |_| {});
-            export(house, &["--report", "good.json"]);
-            change(house, "registry/ext.boxes.json", |file| file["conformance"]["version"] = json!("1.1.0"));
-        }),
-        ("another digest", |house| {
-            let file = text(house, "registry/ext.boxes.json");
-            house.write("registry/ext.boxes.json", file + "\n");
-        }),
-        ("not in the index", |house| {
-            change(house, "registry/index.json", |file| drop(file["entries"].as_array_mut().expect("a list").pop()));
-        }),
-        ("in the index alone", |house| {
-            std::fs::remove_file(house.work().join("registry/profile.small.json")).expect("it was there");
-        }),
-        ("twice in the index", |house| {
-            change(house, "registry/index.json", |file| {
-                let first = file["entries"][0].clone();
-                file["entries"].as_array_mut().expect("a list").push(first);
-            });
-        }),
-        ("the index says otherwise", |house| {
-            change(house, "registry/index.json", |file| {
-                file["entries"][0]["capabilities"]["isolation"] = json!("vm");
-                file["isolation_order"] = json!([]);
-            });
-        }),
-        ("the index is damaged", |house| change(house, "registry/index.json", |file| file["entries"] = json!({}))),
-        ("no index", |house| {
-            std::fs::remove_file(house.work().join("registry/index.json")).expect("it was there");
-        }),
-        ("the manifest says otherwise", |house| {
-            let other = MANIFEST.replace("verbs: [snapshot, list]", "verbs: [list]").replace("integer", "string");
-            house.write("mine/extensions/ext.boxes.yaml", other.replace("  snapshot: {kinds: [filesystem]}\n", ""));
-        }),
-        ("the profile says otherwise", |house| {
-            house.write(
-                "mine/profiles/profile.small.yaml",
-                PROFILE.replace("max: 1h", "max: 2h").replace("size: 1", "size: 2"),
-            );
-        }),
-    ];
     let house = author();
     let mut transcript = Transcript::new(&house);
-    for (name, damage) in damages {
+    for (name, damage) in DAMAGES {
         house.write("mine/extensions/ext.boxes.yaml", MANIFEST);
         house.write("mine/profiles/profile.small.yaml", PROFILE);
         if house.work().join("registry").exists() {
