@@ -115,7 +115,7 @@ fn a_removal_while_the_host_is_away_stays_owed_and_completes() {
 #[test]
 fn a_lease_ends_what_nobody_asks_for_any_more() {
     let place = Place::with_engine();
-    place.run(&[STACK, &["--name", "one", "--ttl", "5s"]].concat()).succeeded();
+    place.run(&[STACK, &["--name", "one", "--ttl", "15s"]].concat()).succeeded();
     assert!(!place.host.engine().holdings().is_empty());
     place.end_connections();
     // The machine with the state directory is no more.

@@ -171,7 +171,7 @@ fn a_full_disk_is_told_and_leaves_nothing() {
 #[test]
 fn a_lease_ends_what_nobody_asks_for_any_more() {
     let place = Place::new(HostOptions::default());
-    place.run(&[WORKSPACE, &["--name", "one", "--ttl", "5s"]].concat()).succeeded();
+    place.run(&[WORKSPACE, &["--name", "one", "--ttl", "15s"]].concat()).succeeded();
     place.run(&["exec", "-d", "one", "--", "sleep", "1000"]).succeeded();
     assert!(!place.left().is_empty());
     place.end_connections();
