@@ -32,4 +32,6 @@ pub use inputs::validate_inputs;
 pub use load::Catalog;
 pub use miss::{Inertness, Kind, Miss};
 pub use shelf::Listing;
-pub use trust::{SurveyedExposure, SurveyedHandler, SurveyedHost, TrustBook, TrustFault, TrustSurvey, survey, survey_package};
+pub use trust::{
+    SurveyedExposure, SurveyedHandler, SurveyedHost, TrustBook, TrustFault, TrustSurvey, survey, survey_package,
+};

@@ -81,8 +81,11 @@ impl<T> Shelf<T> {
             Slot::Sound(thing) => Listing::Sound(thing),
             Slot::Broken { origin, faults, .. } => Listing::Broken { id, origin, faults },
         });
-        let inert =
-            self.inert.iter().map(|(id, (origin, inertness))| Listing::Inert { id, origin, inertness: inertness.clone() });
+        let inert = self.inert.iter().map(|(id, (origin, inertness))| Listing::Inert {
+            id,
+            origin,
+            inertness: inertness.clone(),
+        });
         slots.chain(inert).collect()
     }
 

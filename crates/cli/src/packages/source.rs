@@ -77,6 +77,10 @@ impl Source {
             UnpackFault::Io { .. } => ErrorKind::Internal,
         };
         let message = format!("the package `{}` cannot be unpacked", harmless(&self.path().display().to_string()));
-        Failure::new(kind, message).with_residue(Residue::None).caused_by(fault)
+        let failure = Failure::new(kind, message).with_residue(Residue::None).caused_by(fault);
+        match fault {
+            UnpackFault::Garbled(_) => failure.with_hint("a package is a folder, or a tar of one, as it is or by gzip"),
+            UnpackFault::Refused { .. } | UnpackFault::TooMuch(_) | UnpackFault::Io { .. } => failure,
+        }
     }
 }

@@ -46,6 +46,9 @@ fn package(house: &House, folder: &str, version: &str) {
     house.write(&format!("{folder}/README.md"), format!("Demo {version}\n"));
 }
 
+/// A file of a package, and something done to it.
+type Change = (&'static str, fn(&Path));
+
 /// Runs another program, which must succeed.
 #[track_caller]
 fn outside(house: &House, words: &[&str]) {
@@ -135,7 +138,7 @@ fn any_change_makes_all_of_a_package_inert_until_it_is_trusted_or_added_again() 
     package(&house, "demo", "1.0.0");
     house.run(&["ext", "add", "demo"]).succeeded();
     let place = packages(&house).join("demo");
-    let changes: [(&str, fn(&Path)); 5] = [
+    let changes: [Change; 5] = [
         ("README.md", |place| std::fs::write(place.join("README.md"), "changed").expect("ours")),
         ("extensions/json.py", |place| std::fs::write(place.join("extensions/json.py"), "new").expect("ours")),
         ("profiles/profile.demo.yaml", |place| {

@@ -125,7 +125,7 @@ impl TrustBook {
 
     /// Whether exactly what was surveyed is trusted.
     pub fn covers(&self, survey: &TrustSurvey) -> bool {
-        self.directories.get(&survey.directory) == Some(&survey.files)
+        survey.refused.is_empty() && self.directories.get(&survey.directory) == Some(&survey.files)
     }
 
     /// The directories that something is trusted in, with the number of files.

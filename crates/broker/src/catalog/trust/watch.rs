@@ -22,8 +22,12 @@ pub(in crate::catalog) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub(in crate::catalog) fn new(book: &'a TrustBook, directory: &Path) -> Self {
         match canonical(directory) {
-            Ok((directory, name)) => Self { directory, trusted: book.files(&name), neighbours: OnceCell::new(), package: None },
-            Err(_) => Self { directory: directory.to_owned(), trusted: None, neighbours: OnceCell::new(), package: None },
+            Ok((directory, name)) => {
+                Self { directory, trusted: book.files(&name), neighbours: OnceCell::new(), package: None }
+            }
+            Err(_) => {
+                Self { directory: directory.to_owned(), trusted: None, neighbours: OnceCell::new(), package: None }
+            }
         }
     }
 

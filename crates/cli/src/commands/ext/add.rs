@@ -176,8 +176,8 @@ impl Addition {
         let first = match (self.act, self.dry_run) {
             (Act::Added, false) => format!("added {name}{new} ({files})"),
             (Act::Added, true) => format!("would add {name}{new} ({files})"),
-            (Act::Replaced, false) => format!("replaced {name}{old} by{} ({files})", or_another(&new)),
-            (Act::Replaced, true) => format!("would replace {name}{old} by{} ({files})", or_another(&new)),
+            (Act::Replaced, false) => format!("replaced {name}{old} by{} ({files})", or_another(&old, &new)),
+            (Act::Replaced, true) => format!("would replace {name}{old} by{} ({files})", or_another(&old, &new)),
             (Act::Unchanged, _) => format!("{name}{new} is there already ({files})"),
         };
         let mut lines = vec![first];
@@ -207,6 +207,11 @@ fn words(versions: &[Version]) -> String {
     }
 }
 
-fn or_another(version: &str) -> String {
-    if version.is_empty() { " another".to_owned() } else { version.to_owned() }
+/// A package whose files were changed is replaced by one of the same version.
+fn or_another(old: &str, new: &str) -> String {
+    match new {
+        "" => " another".to_owned(),
+        new if new == old => " another of that version".to_owned(),
+        new => new.to_owned(),
+    }
 }

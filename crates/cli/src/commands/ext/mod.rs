@@ -16,6 +16,7 @@ use crate::ui::Output;
 use crate::ui::table::table;
 use crate::wiring::catalog;
 use clap::Subcommand;
+use sandboxer_broker::catalog::Catalog;
 use sandboxer_types::{ExtensionId, Failure};
 use serde_json::json;
 use std::process::ExitCode;
@@ -96,19 +97,7 @@ pub(super) fn ext(config: &Config, command: ExtCommand, output: &Output) -> Comm
     }
     let catalog = catalog(config);
     match command {
-        ExtCommand::Ls => {
-            let rows: Vec<Row> = catalog
-                .extensions()
-                .iter()
-                .map(|listing| {
-                    Row::of(listing, |extension| {
-                        (extension.id().to_string(), extension.manifest.title.clone(), extension.origin.clone())
-                    })
-                })
-                .collect();
-            let data = json!({ "extensions": rows.iter().map(Row::json).collect::<Vec<_>>() });
-            Ok(output.data(&data, || table(["ID", "STATUS", "TITLE", "ORIGIN"], rows.iter().map(Row::cells))))
-        }
+        ExtCommand::Ls => ls(&catalog, output),
         ExtCommand::Show { id } => {
             let extension = catalog.extension(&extension_id(&id)?).map_err(Failure::from)?;
             let data = json!({
@@ -154,4 +143,18 @@ pub(super) fn ext(config: &Config, command: ExtCommand, output: &Output) -> Comm
             check(&catalog, output, |fault| fault.file.ends_with(&file))
         }
     }
+}
+
+fn ls(catalog: &Catalog, output: &Output) -> CommandResult<ExitCode> {
+    let rows: Vec<Row> = catalog
+        .extensions()
+        .iter()
+        .map(|listing| {
+            Row::of(listing, |extension| {
+                (extension.id().to_string(), extension.manifest.title.clone(), extension.origin.clone())
+            })
+        })
+        .collect();
+    let data = json!({ "extensions": rows.iter().map(Row::json).collect::<Vec<_>>() });
+    Ok(output.data(&data, || table(["ID", "STATUS", "TITLE", "ORIGIN"], rows.iter().map(Row::cells))))
 }
