@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// So many instants has a span.
+const PARTS: u64 = 1 << 32;
+
 /// Numbers that follow from a seed: SplitMix64, by Steele, Lea and Flood (2014).
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(u64);
@@ -28,9 +31,9 @@ impl Dice {
         self.next() % bound.max(1)
     }
 
-    /// An instant within a span.
+    /// An instant within a span, always the same part of it: spans are measured, and are never the same twice.
     pub(crate) fn instant(&mut self, span: Duration) -> Duration {
-        Duration::from_micros(self.below(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+        span.mul_f64(self.below(PARTS) as f64 / PARTS as f64)
     }
 
     /// A word that nobody else has: letters and digits only.
@@ -42,6 +45,14 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_is_the_same_part_of_every_span() {
+        let instant = |span| Dice::new(7, "a").instant(Duration::from_secs(span));
+        let (short, long) = (instant(1), instant(3));
+        assert!(short > Duration::ZERO && short < Duration::from_secs(1), "{short:?}");
+        assert!((short * 3).abs_diff(long) < Duration::from_micros(1), "{short:?}, {long:?}");
+    }
 
     #[test]
     fn the_same_seed_throws_the_same() {

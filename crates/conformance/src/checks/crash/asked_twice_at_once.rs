@@ -1,6 +1,6 @@
 use super::{must_leave_nothing, needs_witness};
 use crate::bench::{Bench, Named, may_pass, told};
-use crate::check::{Verdict, check, hold};
+use crate::check::{Stop, Verdict, check, hold};
 use crate::fault::{Act, Fault, When};
 use sandboxer_types::{ErrorKind, Failure, Lifecycle};
 
@@ -8,12 +8,14 @@ check!(
     L3,
     "asked-twice-at-once",
     rule: "Two that ask for one id at the same time get one sandbox",
-    does: "provisions one id in two processes at once, and tears it down in two at once; sends one request twice to one process",
+    does: "provisions one id in two processes at once, counts what the backend has then, and tears it down in two at once; sends one request twice to one process",
     proves: "a host that was believed dead and was not does no harm"
 );
 
 async fn run(bench: &Bench) -> Verdict {
     needs_witness(bench)?;
+    let alone = entries_of_one(bench).await?;
+    let before = entries(bench).await?;
     let named = bench.name()?;
     let (one, other) = tokio::join!(bench.provision(&named), bench.provision(&named));
     let (one, other) = (one?, other?);
@@ -25,6 +27,8 @@ async fn run(bench: &Bench) -> Verdict {
     );
     let handle = bench.must_provision(&named).await?;
     bench.must_be_ready(&named, &handle).await?;
+    let both = entries(bench).await?.saturating_sub(before);
+    hold!(both == alone, "one sandbox has {alone} entries in the inventory, and what two made at once has {both}");
     let (one, other) = tokio::join!(bench.teardown(&named, &handle), bench.teardown(&named, &handle));
     bench.count_fault();
     for failure in [one?.err(), other?.err()].into_iter().flatten() {
@@ -33,6 +37,20 @@ async fn run(bench: &Bench) -> Verdict {
     must_leave_nothing(bench, &named).await?;
     bench.nothing_new().await?;
     sent_twice(bench).await
+}
+
+/// How many entries of the inventory a sandbox has that nobody else asked for.
+async fn entries_of_one(bench: &Bench) -> Result<usize, Stop> {
+    let before = entries(bench).await?;
+    let made = bench.make().await?;
+    let alone = entries(bench).await?.saturating_sub(before);
+    bench.remove(&made.named, &made.handle).await?;
+    Ok(alone)
+}
+
+/// How many entries the inventory has; none where there is no inventory.
+async fn entries(bench: &Bench) -> Result<usize, Stop> {
+    Ok(bench.backend().inventory().await?.map_or(0, |lines| lines.len()))
 }
 
 async fn sent_twice(bench: &Bench) -> Verdict {

@@ -17,7 +17,9 @@ check!(
 async fn run(bench: &Bench) -> Verdict {
     bench.needs(Verb::Fork)?;
     let source = bench.make().await?;
-    let (word, other) = (bench.dice().word(), bench.dice().word());
+    // One after the other: in one statement the dice would be held while they are asked for.
+    let word = bench.dice().word();
+    let other = bench.dice().word();
     let session = bench.enter(&source).await?;
     leave_word(session.as_ref(), &source, &word).await?;
     let named = bench.name()?;
