@@ -38,7 +38,7 @@ class MyBackendExtension(SandboxExtension):
                 raise Conflict("it exists with other inputs", residue="present")
             self.call.raise_if_cancelled(residue="present")
             # Also when it existed: whoever made it may have been killed before this line.
-            if not box.agents():
+            if not box.processes():
                 box.start_agent()
         return {"sandbox_id": inputs["sandbox_id"], "host": host}
 
@@ -47,7 +47,7 @@ class MyBackendExtension(SandboxExtension):
             if box.kept is None:
                 raise NotFound("there is no such box", residue="none")
         while not box.answers():
-            if not box.agents():
+            if not box.processes():
                 raise NotReady(f"its agent has ended: {box.last_words()}", residue="present")
             self.call.raise_if_cancelled(residue="present")
             time.sleep(0.01)
@@ -78,7 +78,7 @@ class MyBackendExtension(SandboxExtension):
         with self.box(handle["sandbox_id"]) as box:
             if box.kept is None:
                 return "absent"
-            return "running" if box.agents() else "stopped"
+            return "running" if box.answers() else "stopped"
 
     @contextlib.contextmanager
     def box(self, sandbox_id):
@@ -93,8 +93,8 @@ class MyBackendExtension(SandboxExtension):
     def backend(self):
         """The folder of all boxes. The file `.backend` in it says that it is there, and is the lock.
 
-        A folder that is missing is a backend that does not answer, and never one without boxes: a teardown that took it for
-        that would report as gone what comes back with the folder.
+        A folder that is missing is a backend that does not answer, and never one without boxes: a teardown that took it
+        for that would report as gone what comes back with the folder.
         """
         root = Path(self.config["root"]).resolve()
         try:
@@ -110,7 +110,7 @@ class MyBackendExtension(SandboxExtension):
 
 
 class Box:
-    """One box: its folder, and its agent, which is found by the path of its socket."""
+    """One box: its folder, and whatever works in it."""
 
     def __init__(self, root, sandbox_id):
         self.folder = root / sandbox_id
@@ -133,19 +133,23 @@ class Box:
 
     def start_agent(self):
         self.socket.unlink(missing_ok=True)
-        # In a session of its own, since the group of this process ends with it.
+        # In the folder from the first moment on, so that it is found wherever this process is killed; and in a session of
+        # its own before it is there, since the group of this process ends with it. `setsid` leaves it to nobody's care.
         command = ["setsid", "--fork", "sandboxer", "agent", "--listen", f"unix:{self.socket}"]
         with open(self.folder / "log", "wb") as log:
-            subprocess.run(command, cwd=self.workspace, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            subprocess.run(command, cwd=self.workspace, start_new_session=True, check=True, **streams)
 
-    def agents(self):
-        """The processes that listen there, by their arguments."""
-        words = b"--listen", f"unix:{self.socket}".encode()
+    def processes(self):
+        """The agent, by its arguments, and whatever works in the folder, as also an agent does that just begins."""
+        address = f"unix:{self.socket}".encode()
         found = []
         for process in Path("/proc").glob("[0-9]*"):
-            arguments = arguments_of(process)
-            if words in zip(arguments, arguments[1:]):
-                found.append(int(process.name))
+            with contextlib.suppress(OSError):
+                # In this order: an agent leaves the folder once it has its arguments.
+                works_here = os.readlink(process / "cwd").startswith(f"{self.folder}/")
+                if works_here or address in (process / "cmdline").read_bytes().split(b"\0"):
+                    found.append(int(process.name))
         return found
 
     def answers(self):
@@ -160,13 +164,13 @@ class Box:
         """Removes everything that bears the id. Returns whether there was anything; raises unless nothing is left."""
         found = self.folder.exists() or self.unfinished.exists()
         patience = time.monotonic() + 2
-        while agents := self.agents():
+        while processes := self.processes():
             found = True
             # Asked to end, an agent ends its commands first.
             number = signal.SIGTERM if time.monotonic() < patience else signal.SIGKILL
-            for agent in agents:
+            for process in processes:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(agent, number)
+                    os.kill(process, number)
             time.sleep(0.01)
         if self.folder.exists():
             remove_tree(self.unfinished)
@@ -195,21 +199,6 @@ def is_locked(file):
     except BlockingIOError:
         return False
     return True
-
-
-def arguments_of(process):
-    """The arguments of a process, by its folder in `/proc`; none when it has ended."""
-    for _ in range(10):
-        try:
-            words = (process / "cmdline").read_bytes()
-            os.readlink(process / "exe")
-        except OSError:
-            return []
-        if words:
-            return words.split(b"\0")
-        # It lives, and has no arguments: it is just becoming another program.
-        time.sleep(0.005)
-    return []
 
 
 def remove_tree(folder):

@@ -1,4 +1,4 @@
-//! The backend: a folder of boxes. Each is a folder of its id, and an agent, which is found by the path of its socket.
+//! The backend: a folder of boxes. Each is a folder of its id, and whatever works in it.
 
 use rustix::process::{Pid, Signal, kill_process};
 use sandboxer_sdk::{Call, Clock, SystemClock};
@@ -121,13 +121,14 @@ impl Backend {
             .map_err(unavailable)
     }
 
-    /// Starts the agent, in a session of its own, since the group of this process ends with it.
+    /// Starts the agent: in the folder from the first moment on, so that it is found wherever this process is killed; and
+    /// in a group of its own before it is there, since that of this process ends with it.
     pub async fn start_agent(&self, id: &SandboxId) -> Result<(), Failure> {
         let log = File::create(self.folder(id).join("log")).map_err(unavailable)?;
         if_there(fs::remove_file(self.socket(id))).map_err(unavailable)?;
         let mut command = Command::new("setsid");
         command.args(["--fork", "sandboxer", "agent", "--listen"]).arg(self.address(id));
-        command.current_dir(self.workspace(id)).stdin(Stdio::null());
+        command.current_dir(self.workspace(id)).process_group(0).stdin(Stdio::null());
         command.stdout(log.try_clone().map_err(unavailable)?).stderr(log);
         let status = command.status().await.map_err(unavailable)?;
         if status.success() { Ok(()) } else { Err(unavailable(io::Error::other(format!("`setsid`: {status}")))) }
@@ -137,22 +138,21 @@ impl Backend {
         format!("unix:{}", self.socket(id).display())
     }
 
-    /// The processes that listen there, by their arguments.
-    pub fn agents(&self, id: &SandboxId) -> Result<Vec<Pid>, Failure> {
-        let address = self.address(id);
-        let words = [b"--listen".as_slice(), address.as_bytes()];
+    /// The agent, by its arguments, and whatever works in the folder, by which also an agent is found that just begins.
+    pub fn processes(&self, id: &SandboxId) -> Result<Vec<Pid>, Failure> {
+        let (folder, address) = (self.folder(id), self.address(id));
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").map_err(unavailable)? {
             let entry = entry.map_err(unavailable)?;
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw)
-            else {
-                continue;
+            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+            // What cannot be read has ended meanwhile, or is somebody else's. In this order: an agent leaves the folder once
+            // it has its arguments.
+            let works_there = fs::read_link(entry.path().join("cwd")).is_ok_and(|place| place.starts_with(&folder));
+            let is_agent = || {
+                let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                arguments.split(|byte| *byte == 0).any(|word| word == address.as_bytes())
             };
-            let arguments = arguments_of(&entry.path());
-            let arguments: Vec<&[u8]> = arguments.split(|byte| *byte == 0).collect();
-            if arguments.windows(2).any(|pair| pair == words) {
-                found.push(pid);
-            }
+            found.extend(pid.filter(|_| works_there || is_agent()));
         }
         Ok(found)
     }
@@ -172,7 +172,7 @@ impl Backend {
     pub async fn remove(&self, id: &SandboxId) -> Result<bool, Failure> {
         let (folder, unfinished) = (self.folder(id), self.unfinished(id));
         let mut found = folder.exists() || unfinished.exists();
-        found |= self.end_agents(id).await?;
+        found |= self.end_processes(id).await?;
         if folder.exists() {
             remove_tree(&unfinished).and_then(|()| fs::rename(&folder, &unfinished)).map_err(unavailable)?;
         }
@@ -181,18 +181,18 @@ impl Backend {
     }
 
     /// Asked to end, an agent ends its commands first.
-    async fn end_agents(&self, id: &SandboxId) -> Result<bool, Failure> {
+    async fn end_processes(&self, id: &SandboxId) -> Result<bool, Failure> {
         let began = Instant::now();
         let mut found = false;
         loop {
-            let agents = self.agents(id)?;
-            if agents.is_empty() {
+            let processes = self.processes(id)?;
+            if processes.is_empty() {
                 return Ok(found);
             }
             found = true;
             let signal = if began.elapsed() < GRACE { Signal::TERM } else { Signal::KILL };
-            for agent in agents {
-                match kill_process(agent, signal) {
+            for process in processes {
+                match kill_process(process, signal) {
                     Ok(()) | Err(rustix::io::Errno::SRCH) => {}
                     Err(error) => return Err(unavailable(error.into())),
                 }
@@ -200,19 +200,6 @@ impl Backend {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-/// The arguments of a process, by its folder in `/proc`; none when it has ended.
-fn arguments_of(process: &Path) -> Vec<u8> {
-    for _ in 0..10 {
-        match (fs::read(process.join("cmdline")), fs::read_link(process.join("exe"))) {
-            // It lives, and has no arguments: it is just becoming another program.
-            (Ok(arguments), Ok(_)) if arguments.is_empty() => std::thread::sleep(PAUSE),
-            (Ok(arguments), Ok(_)) => return arguments,
-            _ => break,
-        }
-    }
-    Vec::new()
 }
 
 fn remove_tree(folder: &Path) -> io::Result<()> {

@@ -36,7 +36,7 @@ impl SandboxExtension for MyBackendExtension {
         }
         call.check().map_err(still_present)?;
         // Also when it existed: whoever made it may have been killed before this line.
-        if backend.agents(&call.sandbox_id)?.is_empty() {
+        if backend.processes(&call.sandbox_id)?.is_empty() {
             backend.start_agent(&call.sandbox_id).await?;
         }
         Ok(Handle::minimal(&request.sandbox_id, &request.host))
@@ -49,7 +49,7 @@ impl SandboxExtension for MyBackendExtension {
         }
         let backend = backend.unlocked();
         while !backend.answers(&call.sandbox_id) {
-            if backend.agents(&call.sandbox_id)?.is_empty() {
+            if backend.processes(&call.sandbox_id)?.is_empty() {
                 let message = format!("its agent has ended: {}", backend.last_words(&call.sandbox_id));
                 return Err(Failure::new(ErrorKind::NotReady, message).with_residue(Residue::Present));
             }
@@ -134,8 +134,8 @@ impl StatusVerb for MyBackendExtension {
         let backend = Backend::open(call).await?;
         let state = match backend.kept(call)? {
             None => ObservedState::Absent,
-            Some(_) if backend.agents(&call.sandbox_id)?.is_empty() => ObservedState::Stopped,
-            Some(_) => ObservedState::Running,
+            Some(_) if backend.answers(&call.sandbox_id) => ObservedState::Running,
+            Some(_) => ObservedState::Stopped,
         };
         Ok(StatusReport { state, detail: String::new() })
     }

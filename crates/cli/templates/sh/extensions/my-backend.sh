@@ -1,5 +1,5 @@
 #!/bin/sh
-# A sandbox is a folder of its id below `config.root`, and in it an agent that runs commands. It answers one request and ends.
+# A sandbox is a folder of its id below `config.root`, and in it an agent that runs commands. Each request has a process.
 set -eu
 request=$(cat)
 answered=no folder=
@@ -92,21 +92,17 @@ fi
 
 # What is being made or removed: the folder itself is there with its labels, or not at all, wherever this process is killed.
 unfinished=$root/.$id
-# The processes that listen there, by their arguments, which a shell reads as one word.
-agents() {
-    agents=
-    for process in /proc/[0-9]*; do
-        words=
-        for _ in 1 2 3 4 5; do
-            read -r words 2> /dev/null < "$process/cmdline" || :
-            [ -z "$words" ] && [ -e "$process/exe" ] || break
-            # It lives, and has no arguments: it is just becoming another program.
-            sleep 0.01
+# Whatever works in the folder, and the agent, by its arguments: in this order, since it leaves the folder once it has them.
+processes() {
+    {
+        find /proc/[0-9]*/cwd -maxdepth 0 -printf '%h %l\n' 2> /dev/null | while read -r process place; do
+            case $place in "$folder"/*) echo "$process" ;; esac
         done
-        case $words in *"--listenunix:$folder/agent"*) agents="$agents ${process#/proc/}" ;; esac
-    done
-    [ -n "$agents" ]
+        # The word comes by the standard input, so that whoever looks for it does not find itself.
+        echo "unix:$folder/agent" | grep -lszxFf - /proc/[0-9]*/cmdline
+    } | cut -d / -f 3
 }
+is_empty() { [ -z "$(processes)" ]; }
 
 if [ -e "$folder" ] && [ "$(jq -r .params._meta.owner "$folder/request")" != "$owner" ]; then
     fail forbidden after_fix present 'it belongs to another owner'
@@ -122,18 +118,21 @@ provision)
         fail conflict after_fix present 'it exists with other inputs'
     fi
     # Also when it existed: whoever made it may have been killed before this line.
-    if ! agents; then
+    if is_empty; then
         rm -f "$folder/agent"
-        cd "$folder/workspace"
-        # In a session of its own, since the group of this process ends with it, and without the lock.
-        setsid --fork sandboxer agent --listen "unix:$folder/agent" < /dev/null > "$folder/log" 2>&1 9>&-
+        # In the folder from the first moment on, so that it is found wherever this process is killed; in a session of its
+        # own before it is there, since the group of this process ends with it; and without the lock.
+        (
+            cd "$folder/workspace"
+            exec setsid setsid --fork sandboxer agent --listen "unix:$folder/agent" < /dev/null > "$folder/log" 2>&1 9>&-
+        )
     fi
     answer 'result: {handle: {sandbox_id: .params.sandbox_id, host: .params.host}}' ;;
 wait_ready)
     [ -e "$folder" ] || fail not_found after_fix none 'there is no such sandbox'
     exec 9>&-
     until [ -S "$folder/agent" ]; do
-        agents || fail not_ready never present "its agent has ended: $(tail -c 500 "$folder/log")"
+        ! is_empty || fail not_ready never present "its agent has ended: $(tail -c 500 "$folder/log")"
         sleep 0.02
     done
     answer 'result: {reachability: {host: .params.handle.host, remote_dir: $dir, agent: $agent}}' \
@@ -142,12 +141,13 @@ teardown)
     found=already_absent
     [ ! -e "$folder" ] || found=removed
     patience=100
-    while agents; do
+    until is_empty; do
         found=removed
         # Asked to end, an agent ends its commands first.
         if [ "$patience" -gt 0 ]; then signal=TERM; else signal=KILL; fi
-        # shellcheck disable=SC2086 # one word each; one that has ended meanwhile is what was wanted
-        kill "-$signal" $agents 2> /dev/null || :
+        for process in $(processes); do
+            kill "-$signal" "$process" 2> /dev/null || [ ! -e "/proc/$process" ]
+        done
         patience=$((patience - 1))
         sleep 0.02
     done
@@ -161,7 +161,7 @@ status)
     state=absent
     if [ -e "$folder" ]; then
         state=stopped
-        ! agents || state=running
+        is_empty || state=running
     fi
     answer 'result: {state: $state}' --arg state "$state" ;;
 esac
