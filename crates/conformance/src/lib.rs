@@ -20,6 +20,8 @@ mod dice;
 mod doors;
 mod evidence;
 mod fault;
+#[cfg(feature = "harness")]
+pub mod harness;
 mod inside;
 mod junit;
 mod ledger;

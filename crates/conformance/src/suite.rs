@@ -190,7 +190,8 @@ impl Suite {
             id: check.id.to_owned(),
             level: check.level,
             outcome,
-            reason,
+            // It may repeat what the extension said.
+            reason: reason.map(|why| common.transcript.without_secrets(&why)),
             transcript: if outcome == CheckOutcome::Failed { transcript } else { Vec::new() },
             faults: bench.faults(),
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),

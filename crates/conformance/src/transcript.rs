@@ -34,6 +34,11 @@ impl Transcript {
         self.held().secrets.add(secrets.iter());
     }
 
+    /// The text without what never appears.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        self.held().secrets.hide(text)
+    }
+
     /// A line to the extension.
     pub(crate) fn sent(&self, line: &[u8]) {
         self.add(SENT, line);

@@ -57,7 +57,7 @@ fn check_inputs(inputs: &Object) -> Result<(), Failure> {
     for (name, value) in inputs {
         match (name.as_str(), value) {
             ("base", Value::String(base)) if base == "host" => {}
-            ("base", _) => {
+            ("base", Value::String(_)) => {
                 return Err(unsupported(
                     "inputs.base",
                     "only the base `host` can be used here yet",
@@ -65,7 +65,7 @@ fn check_inputs(inputs: &Object) -> Result<(), Failure> {
                 ));
             }
             ("repo" | "ref", Value::String(_) | Value::Null) => {}
-            ("repo" | "ref", _) => return Err(wrong(&format!("inputs.{name}"), "must be a text")),
+            ("base" | "repo" | "ref", _) => return Err(wrong(&format!("inputs.{name}"), "must be a text")),
             (other, _) => return Err(wrong(&format!("inputs.{other}"), "is no input of `ext.local`")),
         }
     }

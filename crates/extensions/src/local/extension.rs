@@ -54,11 +54,20 @@ impl LocalExtension {
         &self.settings.executable
     }
 
-    /// Opens a sandbox's folder. `None` when it has none.
-    fn find(&self, id: &SandboxId) -> Result<Option<Folder>, Failure> {
+    /// Opens the folder of this owner's sandbox. `None` when there is none: another owner's is nobody's business.
+    fn find(&self, id: &SandboxId, owner: &OwnerId) -> Result<Option<Folder>, Failure> {
         let root = RootFolder::open(self.root()).map_err(cannot_look)?;
-        root.map_or(Ok(None), |root| root.find(id)).map_err(cannot_look)
+        let folder = root.map_or(Ok(None), |root| root.find(id)).map_err(cannot_look)?;
+        match folder {
+            Some(folder) if is_of(&folder, owner).map_err(cannot_look)? => Ok(Some(folder)),
+            _ => Ok(None),
+        }
     }
+}
+
+/// Whether a sandbox is this owner's. One that nobody has claimed yet is whoever asks for it.
+pub(crate) fn is_of(folder: &Folder, owner: &OwnerId) -> io::Result<bool> {
+    Ok(folder.journal()?.intent.is_none_or(|intent| intent.owner == *owner))
 }
 
 fn cannot_look(error: io::Error) -> Failure {
@@ -97,7 +106,7 @@ impl SandboxExtension for LocalExtension {
 
     async fn wait_ready(&self, call: &Call, handle: &Handle) -> Result<Reachability, Failure> {
         let id = id_of(handle)?;
-        let folder = self.find(&id)?.ok_or_else(|| not_found(&id))?;
+        let folder = self.find(&id, &call.owner)?.ok_or_else(|| not_found(&id))?;
         tokio::select! {
             healthy = health::check(&folder) => healthy?,
             end = call.ended() => return Err(end.failure().with_residue(Residue::Present)),
@@ -148,7 +157,7 @@ impl Validate for LocalExtension {
 #[async_trait]
 impl Recover for LocalExtension {
     async fn recover(&self, call: &Call, host: &HostId, _draft: Option<&Object>) -> Result<Recovered, Failure> {
-        let Some(folder) = self.find(&call.sandbox_id)? else { return Ok(Recovered::Absent) };
+        let Some(folder) = self.find(&call.sandbox_id, &call.owner)? else { return Ok(Recovered::Absent) };
         let record = folder.journal().map_err(cannot_look)?.supervisor;
         if record.is_none() && lock::is_held(&folder).map_err(cannot_look)? {
             return Ok(Recovered::InProgress);
@@ -183,9 +192,9 @@ impl List for LocalExtension {
 
 #[async_trait]
 impl StatusVerb for LocalExtension {
-    async fn status(&self, _call: &Call, handle: &Handle) -> Result<StatusReport, Failure> {
+    async fn status(&self, call: &Call, handle: &Handle) -> Result<StatusReport, Failure> {
         let report = |state, detail: &str| Ok(StatusReport { state, detail: detail.to_owned() });
-        let Some(folder) = self.find(&id_of(handle)?)? else {
+        let Some(folder) = self.find(&id_of(handle)?, &call.owner)? else {
             return report(ObservedState::Absent, "it has no folder");
         };
         let supervised = folder.journal().map_err(cannot_look)?.supervisor.is_some();
@@ -201,7 +210,7 @@ impl StatusVerb for LocalExtension {
 impl Extend for LocalExtension {
     async fn extend(&self, call: &Call, handle: &Handle, ttl: TimeSpan) -> Result<Timestamp, Failure> {
         let id = id_of(handle)?;
-        let folder = self.find(&id)?.ok_or_else(|| not_found(&id))?;
+        let folder = self.find(&id, &call.owner)?.ok_or_else(|| not_found(&id))?;
         let ends = self.clock.now().checked_add(ttl.as_duration()).unwrap_or(Timestamp::MAX);
         let deadline = provision::after_boot(ttl.as_duration());
         let moved = tokio::select! {

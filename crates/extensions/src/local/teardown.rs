@@ -2,7 +2,7 @@
 
 use super::cgroups::Cgroups;
 use super::control;
-use super::extension::LocalExtension;
+use super::extension::{LocalExtension, is_of};
 use super::folder::{Folder, JOURNAL, RootFolder};
 use super::lock::Lock;
 use super::process::{self, ProcessName};
@@ -88,6 +88,13 @@ pub(crate) async fn teardown(
     };
     if let Some(root) = RootFolder::open(local.root()).map_err(unknown)? {
         while let Some(folder) = root.find(id).map_err(unknown)? {
+            if !is_of(&folder, &call.owner).map_err(unknown)? {
+                report
+                    .already_absent
+                    .push(format!("a sandbox `{id}` of this owner: the one of that name is another's, and stays"));
+                report.complete = true;
+                return Ok(report);
+            }
             evidence = Evidence::of(&folder).map_err(unknown)?;
             let round = tokio::select! {
                 round = end(&root, id, folder, call) => round?,

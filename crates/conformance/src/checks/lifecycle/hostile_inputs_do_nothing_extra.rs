@@ -1,7 +1,9 @@
-use crate::bench::Bench;
+use crate::bench::{Bench, read_if_answered};
 use crate::check::{Stop, Verdict, check, hold};
 use crate::fault::{Fault, When};
 use sandboxer_reach::Route;
+use sandboxer_sdk::wire::AskProvision;
+use sandboxer_types::Residue;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,8 +58,13 @@ async fn try_input(bench: &Bench, name: &str, text: &str) -> Verdict {
     let named = bench.name_with(inputs)?;
     let mut peer = bench.peer()?;
     let fault = Fault::cancel(When::After(PATIENCE));
-    bench.converse(&mut peer, &named, &bench.provision_of(&named), Some(fault)).await?;
+    let conversation = bench.converse(&mut peer, &named, &bench.provision_of(&named), Some(fault)).await?;
     peer.kill().await?;
+    if let Some(Err(failure)) = read_if_answered::<AskProvision>(conversation)?
+        && failure.residue == Residue::None
+    {
+        return bench.forget(&named, &failure).await;
+    }
     bench.remove(&named, &named.minimal_handle()).await.map(drop)
 }
 

@@ -55,22 +55,17 @@ fn of_another_type(property: &Value) -> Option<Value> {
 async fn must_be_refused(bench: &Bench, inputs: Object, name: &str) -> Verdict {
     let shown = Value::Object(inputs.clone()).to_string();
     let named = bench.name_with(inputs)?;
-    match bench.provision(&named).await? {
+    let failure = match bench.provision(&named).await? {
         Ok(_) => return Err(Stop::failed(format!("it made a sandbox from the inputs {shown}"))),
-        Err(failure) => {
-            let is_named = |field: &str| field == name || field.split(['.', '[']).any(|part| part == name);
-            hold!(failure.kind == ErrorKind::InvalidInput, "it refused the inputs {shown}: {}", told(&failure));
-            hold!(
-                failure.fields.iter().any(|fault| is_named(&fault.field)),
-                "it refused the inputs {shown} without naming `{name}` in `fields`: {}",
-                told(&failure)
-            );
-            hold!(failure.residue == Residue::None, "it says that something may be left: {}", told(&failure));
-        }
-    }
-    // Where the backend does not answer there is nothing to be seen, and nothing was done.
-    if let Ok(Some(how)) = bench.seen(&named).await {
-        return Err(Stop::failed(format!("it refused the inputs {shown}, and yet: {how}")));
-    }
-    bench.strike(&named)
+        Err(failure) => failure,
+    };
+    let is_named = |field: &str| field == name || field.split(['.', '[']).any(|part| part == name);
+    hold!(failure.kind == ErrorKind::InvalidInput, "it refused the inputs {shown}: {}", told(&failure));
+    hold!(
+        failure.fields.iter().any(|fault| is_named(&fault.field)),
+        "it refused the inputs {shown} without naming `{name}` in `fields`: {}",
+        told(&failure)
+    );
+    hold!(failure.residue == Residue::None, "it says that something may be left: {}", told(&failure));
+    bench.forget(&named, &failure).await
 }

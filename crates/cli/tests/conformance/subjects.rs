@@ -1,0 +1,244 @@
+//! The extensions that the suite is run over: ours, the references, and what `ext new` writes, each beside a real backend.
+
+use sandboxer_machinery::{Compose, Host, HostOptions, Network};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// What a subject is called, and what makes it.
+type Kind = (&'static str, fn(&Place));
+
+/// Every subject.
+pub(crate) const KINDS: [Kind; 8] = [
+    ("local", local),
+    ("compose-ssh", compose_ssh),
+    ("vm-packer", vm_packer),
+    ("python-compose-ssh", python_compose_ssh),
+    ("python-vm-packer", python_vm_packer),
+    ("template-python", |place| place.scaffold("python")),
+    ("template-sh", |place| place.scaffold("sh")),
+    ("template-rust", |place| place.scaffold("rust")),
+];
+
+/// The subjects whose backend is reached by ssh.
+pub(crate) const BY_SSH: [&str; 4] = ["compose-ssh", "vm-packer", "python-compose-ssh", "python-vm-packer"];
+
+/// An extension and its backend. What was made of both goes with it.
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    place: Place,
+}
+
+/// Where a subject is.
+struct Place {
+    folder: TempDir,
+    program: PathBuf,
+    network: Option<(Network, Host)>,
+}
+
+impl Subject {
+    /// The subject of that name, tested by this program.
+    pub(crate) fn new(name: &str, program: &Path) -> Self {
+        let (name, make) = KINDS.into_iter().find(|(kind, _)| *kind == name).expect("a name of the list");
+        let folder = TempDir::with_prefix("sandboxer-conformance-").expect("a temporary folder");
+        for inner in ["state", "home", "config", "catalog"] {
+            std::fs::create_dir(folder.path().join(inner)).expect("ours");
+        }
+        let own = folder.path().join("sandboxer");
+        // Another build may replace the program in the middle.
+        std::fs::copy(program, &own).expect("room for the program");
+        let network = BY_SSH.contains(&name).then(|| network(name));
+        let place = Place { folder, program: own, network };
+        make(&place);
+        Self { name, place }
+    }
+
+    /// `sandboxer ext test` of it, with these words more.
+    pub(crate) fn test(&self, words: &[&str]) -> Command {
+        let mut command = self.place.command();
+        if self.place.path("catalog/extensions").is_dir() || self.place.path("catalog/hosts.yaml").is_file() {
+            command.arg("--catalog").arg(self.place.path("catalog"));
+        }
+        command.args(["ext", "test", self.extension(), "--plan"]).arg(self.place.path("plan.yaml")).args(words);
+        command
+    }
+
+    /// The extension's id, without `ext.`.
+    pub(crate) fn extension(&self) -> &'static str {
+        match self.name {
+            "template-python" | "template-sh" | "template-rust" => "probe",
+            other => other,
+        }
+    }
+}
+
+impl Place {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("below the folder")).expect("ours");
+        std::fs::write(path, text).expect("ours");
+    }
+
+    fn plan(&self, plan: serde_json::Value) {
+        self.write("plan.yaml", plan.to_string());
+    }
+
+    fn command(&self) -> Command {
+        let mut command = match &self.network {
+            Some((network, _)) => network.command(&self.program),
+            None => Command::new(&self.program),
+        };
+        let search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        command.env_clear().env("PATH", format!("{}:{search}", self.folder.path().display()));
+        command.env("HOME", self.path("home")).env("XDG_CONFIG_HOME", self.path("config"));
+        command.env("USER", "tester").env("SANDBOXER_STATE", self.path("state"));
+        if let Some((network, host)) = &self.network {
+            command.env("SANDBOXER_SSH_CONFIG", network.ssh_config(&[(host.name(), host.address())]));
+        }
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    fn run(&self, words: &[&str]) {
+        let output = self.command().args(words).output().expect("it starts");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Words of a command that runs a script on the host, without ssh.
+    fn on_host(&self, script: &str) -> Vec<String> {
+        let (_, host) = self.network.as_ref().expect("a host");
+        let mut command = host.command("sh");
+        command.args(["-c", script]);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+
+    /// A project of `ext new` in that language.
+    fn scaffold(&self, language: &str) {
+        let mut words = vec!["ext", "new", "probe", "--lang", language, "--out", "catalog"];
+        let repository = repository().display().to_string();
+        if language == "rust" {
+            words.extend(["--sdk", &repository]);
+        }
+        self.run(&words);
+        if language == "rust" {
+            build(&self.path("catalog"));
+        }
+        std::fs::copy(self.path("catalog/conformance/ext.probe.yaml"), self.path("plan.yaml")).expect("a plan");
+    }
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
+}
+
+/// Builds the extension in Rust, where a later one finds most of it built.
+fn build(project: &Path) {
+    let target = repository().join("target/scaffold");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--offline", "--quiet", "--target-dir"]).arg(&target).current_dir(project);
+    let output = command.output().expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let find = |folder: &str| Some(target.join(folder).join("debug/probe")).filter(|path| path.is_file());
+    let built = find("").or_else(|| find("x86_64-unknown-linux-gnu")).expect("a program");
+    std::fs::copy(built, project.join("extensions/probe")).expect("ours");
+}
+
+fn network(name: &str) -> (Network, Host) {
+    let network = Network::new();
+    let compose = if name.ends_with("compose-ssh") { Compose::Plugin } else { Compose::default() };
+    let host = network.host_with("build-1", HostOptions { compose, ..HostOptions::default() });
+    if host.has_engine() {
+        host.engine().load_busybox();
+    }
+    (network, host)
+}
+
+fn local(place: &Place) {
+    place.write("app/main.py", "print(1)\n");
+    let folder = place.path("state/local");
+    place.plan(json!({
+        "inputs": {"base": "host"},
+        "other_inputs": {"base": "host", "repo": place.path("app")},
+        "inventory": ["sh", "-c", "ls -A \"$1\" 2> /dev/null || :", "sh", folder],
+    }));
+}
+
+/// A service that is entered, and one that it needs.
+const STACK: &str = "services:\n  web:\n    image: busybox\n    command: [\"sleep\", \"100000\"]\n    depends_on: [data]\n    \
+                     volumes: [\"kept:/kept\"]\n  data:\n    image: busybox\n    command: [\"sleep\", \"100000\"]\nvolumes: {kept: {}}\n";
+const HOSTS: &str = "hosts:\n  - id: build-1\n    ssh: build-1\n";
+/// All that an engine has, and all that is in these folders.
+const HOLDINGS: &str = "docker ps -a --format '{{.Names}}'; docker volume ls -q; docker network ls --filter type=custom --format '{{.Name}}'; \
+                        ls -A .local/share/sandboxer/compose .sandboxer/compose 2> /dev/null; :";
+
+fn compose(place: &Place) {
+    place.write("app/compose.yaml", STACK);
+    place.write("other/compose.yaml", format!("{STACK}# the same, somewhere else\n"));
+    place.write("catalog/hosts.yaml", HOSTS);
+    place.plan(json!({
+        "host": "build-1",
+        "inputs": {"repo": place.path("app")},
+        "other_inputs": {"repo": place.path("other")},
+        "inventory": place.on_host(&format!("cd /root; {HOLDINGS}")),
+    }));
+}
+
+fn compose_ssh(place: &Place) {
+    compose(place);
+}
+
+fn workspaces(place: &Place, inputs: serde_json::Value, other: serde_json::Value) {
+    place.write("app/main.py", "print(1)\n");
+    place.plan(json!({
+        "inputs": inputs,
+        "other_inputs": other,
+        "inventory": place.on_host("cd /root; ls -A sandboxer .sandboxer/workspaces 2> /dev/null; :"),
+    }));
+}
+
+fn vm_packer(place: &Place) {
+    let manifest = json!({
+        "id": "ext.vm-packer",
+        "title": "Workspaces on pre-built VMs",
+        "version": "0.2.0",
+        "handler": "builtin:vm-packer",
+        "capabilities": {"isolation_levels": ["none", "process"], "pricing_model": "self-hosted"},
+        "config": {"vms": {"build-1": "build-1"}},
+    });
+    place.write("catalog/extensions/ext.vm-packer.yaml", manifest.to_string());
+    workspaces(place, json!({"vm": "build-1"}), json!({"vm": "build-1", "repo": place.path("app")}));
+}
+
+fn python_compose_ssh(place: &Place) {
+    compose(place);
+    reference(place, "python-compose-ssh", "compose_ssh:ComposeSSHExtension", "container");
+}
+
+fn python_vm_packer(place: &Place) {
+    workspaces(place, json!({"vm": "build-1"}), json!({"vm": "build-1", "repo": place.path("app")}));
+    reference(place, "python-vm-packer", "vm_packer:VMPackerExtension", "none");
+}
+
+/// A manifest of a class of the Python package, whose `ssh` reads the configuration of the test's own network.
+fn reference(place: &Place, name: &str, class: &str, isolation: &str) {
+    let (network, host) = place.network.as_ref().expect("a host");
+    let config = network.ssh_config(&[(host.name(), host.address())]);
+    let machines = json!({host.name(): {"target": host.name(), "config_file": config}});
+    let manifest = json!({
+        "id": format!("ext.{name}"),
+        "title": "A reference in Python",
+        "version": "0.1.0",
+        "handler": format!("python:sandboxer.extensions.{class}"),
+        "capabilities": {"isolation_levels": [isolation], "pricing_model": "self-hosted", "features": ["labels", "idempotent"]},
+        "concurrency": 4,
+        "config": {"hosts": machines, "vms": machines},
+    });
+    place.write(&format!("catalog/extensions/ext.{name}.yaml"), manifest.to_string());
+}
