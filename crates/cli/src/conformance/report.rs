@@ -81,9 +81,6 @@ pub(crate) fn summary(report: &ConformanceReport) -> String {
     for failed in report.checks.iter().filter(|check| check.outcome == CheckOutcome::Failed) {
         text.push_str(&failure(report, failed));
     }
-    for what in &report.left_over {
-        text.push_str(&format!("\nmay still exist: {}", harmless(what)));
-    }
     let count = |outcome| report.count(outcome);
     let total = report.checks.iter().map(|check| check.duration_ms).sum();
     text.push_str(&format!(

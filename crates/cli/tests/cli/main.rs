@@ -6,6 +6,7 @@ mod attached;
 mod authoring;
 mod backends;
 mod catalog;
+mod conformance;
 mod docker;
 mod help;
 mod hosts;

@@ -1,6 +1,7 @@
 //! Tests of sandboxes that root makes.
 
 mod background;
+mod conformance;
 mod crash;
 pub(crate) mod docs;
 mod faults;
