@@ -23,7 +23,7 @@ impl Default for Patience {
             answering: Duration::from_secs(10),
             vanishing: Duration::from_secs(10),
             late: Duration::from_secs(3),
-            expiring: Duration::from_secs(90),
+            expiring: Duration::from_secs(120),
         }
     }
 }

@@ -42,7 +42,7 @@ impl Subject {
     pub(crate) fn new(name: &str, program: &Path) -> Self {
         let (name, make) = KINDS.into_iter().find(|(kind, _)| *kind == name).expect("a name of the list");
         let folder = TempDir::with_prefix("sandboxer-conformance-").expect("a temporary folder");
-        for inner in ["state", "home", "config", "catalog"] {
+        for inner in ["state", "home", "config"] {
             std::fs::create_dir(folder.path().join(inner)).expect("ours");
         }
         let own = folder.path().join("sandboxer");
