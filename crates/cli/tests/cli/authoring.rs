@@ -76,6 +76,13 @@ fn succeeds(command: Command) {
     Running::start(command, None).finish().succeeded();
 }
 
+/// The same of what takes its time where nothing of it was built before.
+#[track_caller]
+fn builds(mut command: Command) {
+    let output = command.output().expect("cargo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+}
+
 /// Below the build folder, so that what it depends on is built once.
 fn target() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the build folder");
@@ -113,11 +120,11 @@ fn a_new_extension_in_rust_works() {
         command.args(arguments).args(["--offline", "--quiet"]).env("CARGO_TARGET_DIR", target()).env("HOME", home);
         command
     };
-    succeeds(cargo(&["build"]));
+    builds(cargo(&["build"]));
     let program = author.project().join("extensions/tried-extension");
     std::fs::copy(target().join("debug/tried-extension"), program).expect("it was built");
     author.goes_all_the_way();
-    succeeds(cargo(&["test"]));
+    builds(cargo(&["test"]));
 }
 
 #[test]
