@@ -53,6 +53,18 @@ enum Command {
         /// Only these parts: peers, docker, commands, agent, engine, extensions, ssh, stacks, memory, history
         parts: Vec<String>,
     },
+    /// Kill our extensions thousands of times, go on where the last run ended, and write docs/soak.md
+    Soak {
+        /// What follows is described by `cargo xtask soak -- --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Run the conformance suite over our extensions, and write docs/conformance.md
+    Conformance {
+        /// What follows is described by `cargo xtask conformance -- --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Build the release binary
     Dist,
 }
@@ -64,12 +76,17 @@ fn main() -> anyhow::Result<()> {
         Command::Tidy => tidy::run(),
         Command::Codegen { check } => codegen::run(check),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds),
-        Command::Bench { parts } => {
-            setup::run()?;
-            shell::run("cargo", &["build", "--release", "--package", "sandboxer"])?;
-            let run = ["run", "--release", "--quiet", "--package", "sandboxer", "--example", "bench", "--"];
-            shell::run("cargo", &[&run[..], &parts.iter().map(String::as_str).collect::<Vec<_>>()].concat())
-        }
+        Command::Bench { parts } => run_example("bench", &parts),
+        Command::Soak { words } => run_example("soak", &[vec!["kills".to_owned()], words].concat()),
+        Command::Conformance { words } => run_example("soak", &[vec!["publish".to_owned()], words].concat()),
         Command::Dist => shell::run("cargo", &["build", "--release", "--package", "sandboxer"]),
     }
+}
+
+/// Runs a tool of the command line's crate beside the binary as it is shipped.
+fn run_example(name: &str, words: &[String]) -> anyhow::Result<()> {
+    setup::run()?;
+    shell::run("cargo", &["build", "--release", "--package", "sandboxer"])?;
+    let run = ["run", "--release", "--quiet", "--package", "sandboxer", "--example", name, "--"];
+    shell::run("cargo", &[&run[..], &words.iter().map(String::as_str).collect::<Vec<_>>()].concat())
 }

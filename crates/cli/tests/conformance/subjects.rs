@@ -16,9 +16,9 @@ pub(crate) const KINDS: [Kind; 8] = [
     ("vm-packer", vm_packer),
     ("python-compose-ssh", python_compose_ssh),
     ("python-vm-packer", python_vm_packer),
-    ("template-python", |place| place.scaffold("python")),
-    ("template-sh", |place| place.scaffold("sh")),
-    ("template-rust", |place| place.scaffold("rust")),
+    ("template-python", |place| place.scaffold("template-python", "python")),
+    ("template-sh", |place| place.scaffold("template-sh", "sh")),
+    ("template-rust", |place| place.scaffold("template-rust", "rust")),
 ];
 
 /// The subjects whose backend is reached by ssh.
@@ -31,7 +31,7 @@ pub(crate) struct Subject {
 }
 
 /// Where a subject is.
-struct Place {
+pub(crate) struct Place {
     folder: TempDir,
     program: PathBuf,
     network: Option<(Network, Host)>,
@@ -60,16 +60,8 @@ impl Subject {
         if self.place.path("catalog/extensions").is_dir() || self.place.path("catalog/hosts.yaml").is_file() {
             command.arg("--catalog").arg(self.place.path("catalog"));
         }
-        command.args(["ext", "test", self.extension(), "--plan"]).arg(self.place.path("plan.yaml")).args(words);
+        command.args(["ext", "test", self.name, "--plan"]).arg(self.place.path("plan.yaml")).args(words);
         command
-    }
-
-    /// The extension's id, without `ext.`.
-    pub(crate) fn extension(&self) -> &'static str {
-        match self.name {
-            "template-python" | "template-sh" | "template-rust" => "probe",
-            other => other,
-        }
     }
 }
 
@@ -119,17 +111,18 @@ impl Place {
     }
 
     /// A project of `ext new` in that language.
-    fn scaffold(&self, language: &str) {
-        let mut words = vec!["ext", "new", "probe", "--lang", language, "--out", "catalog"];
+    fn scaffold(&self, name: &str, language: &str) {
+        let mut words = vec!["ext", "new", name, "--lang", language, "--out", "catalog"];
         let repository = repository().display().to_string();
         if language == "rust" {
             words.extend(["--sdk", &repository]);
         }
         self.run(&words);
         if language == "rust" {
-            build(&self.path("catalog"));
+            build(&self.path("catalog"), name);
         }
-        std::fs::copy(self.path("catalog/conformance/ext.probe.yaml"), self.path("plan.yaml")).expect("a plan");
+        std::fs::copy(self.path(&format!("catalog/conformance/ext.{name}.yaml")), self.path("plan.yaml"))
+            .expect("a plan");
     }
 }
 
@@ -138,16 +131,16 @@ fn repository() -> PathBuf {
 }
 
 /// Builds the extension in Rust, where a later one finds most of it built.
-fn build(project: &Path) {
+fn build(project: &Path, name: &str) {
     let target = repository().join("target/scaffold");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--offline", "--quiet", "--target-dir"]).arg(&target).current_dir(project);
     let output = command.output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let find = |folder: &str| Some(target.join(folder).join("debug/probe")).filter(|path| path.is_file());
+    let find = |folder: &str| Some(target.join(folder).join("debug").join(name)).filter(|path| path.is_file());
     let built = find("").or_else(|| find("x86_64-unknown-linux-gnu")).expect("a program");
-    std::fs::copy(built, project.join("extensions/probe")).expect("ours");
+    std::fs::copy(built, project.join("extensions").join(name)).expect("ours");
 }
 
 fn network(name: &str) -> (Network, Host) {
