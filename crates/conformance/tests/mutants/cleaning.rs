@@ -96,7 +96,7 @@ fn what_cannot_be_removed_is_told() -> Result<(), Failed> {
 
     let world = world.with(None);
     let swept = runtime().block_on(sweep(world.subject(), world.ledger()));
-    assert_eq!(swept.removed, [id.clone()]);
+    assert_eq!(swept.removed, std::slice::from_ref(id));
     assert!(swept.left.is_empty(), "{swept:?}");
     must_be_clean(&world)
 }

@@ -131,6 +131,8 @@ mutations! {
         "backend-down-is-an-error" because "with the backend away it says that everything is gone";
     ListWithoutOwnerCheck: "`list` has what others own, too" =>
         "owners-never-meet" because "does not bear the owner's label";
+    TeardownWithoutOwnerCheck: "`teardown` removes what others own, too" =>
+        "owners-never-meet" because "is not there any more";
     FindsByTheIdAlone: "it finds sandboxes without looking whose they are" =>
         "owners-never-meet" because "`recover` hands one owner the sandbox of another";
     MixesUpCallsAtOnce: "of two calls at once each gets the answer of the other" =>

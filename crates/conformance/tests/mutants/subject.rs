@@ -21,7 +21,7 @@ const KILLS: u32 = 3;
 /// How long is waited: as long as a busy machine needs, and no longer.
 const PATIENCE: Patience = Patience {
     answering: Duration::from_secs(4),
-    vanishing: Duration::from_secs(2),
+    vanishing: Duration::from_secs(1),
     late: Duration::from_millis(1500),
     expiring: Duration::from_secs(2),
 };
