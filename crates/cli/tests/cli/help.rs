@@ -2,7 +2,7 @@
 
 use crate::support::{House, Transcript, Who, words};
 
-const COMMANDS: [&str; 48] = [
+const COMMANDS: [&str; 49] = [
     "",
     "run",
     "create",
@@ -33,6 +33,7 @@ const COMMANDS: [&str; 48] = [
     "ext docs",
     "ext add",
     "ext remove",
+    "ext test",
     "ext check",
     "profile",
     "profile ls",

@@ -17,6 +17,7 @@ capabilities: {isolation_levels: [none], pricing_model: free, verbs: [validate, 
 config: {folder: ../kept}
 ";
 
+#[allow(clippy::disallowed_methods, reason = "tests are told by the environment")]
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("--serve") {
         return sandboxer_sdk::serve(FolderExtension);

@@ -63,7 +63,7 @@ pub(crate) struct ExtTestArguments {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Remove what earlier runs that were killed have left, and test nothing
+    /// Remove what earlier runs have left, and test nothing
     #[arg(long)]
     sweep: bool,
     /// Work on this run; the parent waits
