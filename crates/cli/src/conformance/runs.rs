@@ -6,7 +6,6 @@ use crate::error::{CommandResult, local_fault};
 use rustix::fs::{FlockOperation, flock};
 use sandboxer_conformance::{Entry, Ledger};
 use sandboxer_sdk::{Ids, SystemIds};
-use sandboxer_types::Failure;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -73,8 +72,7 @@ impl Run {
 
 /// The runs in this folder that nobody works on any more, and of which something may exist. Nobody else takes one of them while it is kept.
 pub(crate) fn abandoned(folder: &Path) -> CommandResult<Vec<Run>> {
-    let cannot =
-        |error: io::Error| Failure::from(local_fault("look for earlier runs of the conformance suite", &error));
+    let cannot = |error: io::Error| local_fault("look for earlier runs of the conformance suite", &error);
     let mut found = Vec::new();
     for id in ids(folder).map_err(cannot)? {
         let lock = match hold(&lock_path(folder, &id), FlockOperation::NonBlockingLockExclusive) {
