@@ -115,6 +115,8 @@ struct Talk<'a> {
     sent: Instant,
     cancelled: Option<Instant>,
     losing: bool,
+    /// Whether the request was sent twice: the second one may be refused as none.
+    repeated: bool,
     /// How long a cancelled call has to answer.
     answering: Duration,
     found: Conversation,
@@ -137,7 +139,17 @@ impl<'a> Talk<'a> {
             struck: false,
             answered_after: None,
         };
-        Ok(Self { peer, request, fault, sent: Instant::now(), cancelled: None, losing: false, answering, found })
+        Ok(Self {
+            peer,
+            request,
+            fault,
+            sent: Instant::now(),
+            cancelled: None,
+            losing: false,
+            repeated: false,
+            answering,
+            found,
+        })
     }
 
     fn end(mut self, ending: Ending) -> Conversation {
@@ -166,7 +178,10 @@ impl<'a> Talk<'a> {
                 return Ok(Some(Ending::Cut));
             }
             Act::Lose => self.losing = true,
-            Act::Repeat => self.peer.send(&self.request.line).await,
+            Act::Repeat => {
+                self.repeated = true;
+                self.peer.send(&self.request.line).await;
+            }
             Act::Delay(span) => tokio::time::sleep(span).await,
             Act::Hold => {
                 if let Some(hold) = &self.request.hold {
@@ -240,6 +255,9 @@ impl<'a> Talk<'a> {
     }
 
     async fn answered(&mut self, AnswerMessage { id, outcome }: AnswerMessage) -> Result<Option<Ending>, Stop> {
+        if id.is_none() && self.repeated {
+            return Ok(None);
+        }
         if id.as_deref() != Some(self.request.call.as_str()) {
             let id = id.as_deref().unwrap_or("null");
             return Err(Stop::failed(format!(
