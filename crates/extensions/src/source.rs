@@ -1,6 +1,7 @@
 //! Where the workspace's contents come from, checked.
 
 use sandboxer_types::{Failure, Object};
+use serde_json::Value;
 use std::path::{Component, PathBuf};
 
 /// Where the workspace's contents come from.
@@ -23,8 +24,7 @@ const SCHEMES: [&str; 5] = ["https", "http", "ssh", "git", "file"];
 impl Source {
     /// Reads the inputs `repo` and `ref`.
     pub(crate) fn of(inputs: &Object) -> Result<Option<Self>, Failure> {
-        let text = |name: &str| inputs.get(name).and_then(serde_json::Value::as_str);
-        let (repository, reference) = (text("repo"), text("ref"));
+        let (repository, reference) = (text(inputs, "repo")?, text(inputs, "ref")?);
         let Some(repository) = repository else {
             return if reference.is_some() {
                 Err(wrong("ref", "means nothing without `repo`", None))
@@ -43,6 +43,14 @@ impl Source {
         crate::git::check(repository).map_err(|message| wrong("repo", message, None))?;
         reference.map_or(Ok(()), check_reference)?;
         Ok(Some(Self::Url { url: repository.to_owned(), reference: reference.map(str::to_owned) }))
+    }
+}
+
+fn text<'a>(inputs: &'a Object, name: &str) -> Result<Option<&'a str>, Failure> {
+    match inputs.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(wrong(name, "is no text", None)),
     }
 }
 
@@ -161,5 +169,11 @@ mod tests {
             of("https://a/x", Some(reference)).expect_err(reference);
         }
         of("/srv/app", Some("main")).expect_err("a folder has no ref");
+        for name in ["repo", "ref"] {
+            let mut inputs = Object::from_iter([("repo".to_owned(), Value::from("https://a/x"))]);
+            inputs.insert(name.to_owned(), serde_json::json!(["not", "a", "text"]));
+            let failure = Source::of(&inputs).expect_err(name);
+            assert_eq!(failure.fields[0].field, format!("inputs.{name}"));
+        }
     }
 }

@@ -111,8 +111,6 @@ impl Inputs<'_> {
     }
 
     fn source(&self) -> Result<Source, Failure> {
-        self.text("repo")?;
-        self.text("ref")?;
         Source::of(self.0)?.ok_or_else(|| wrong("repo", "is missing"))
     }
 

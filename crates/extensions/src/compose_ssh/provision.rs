@@ -10,15 +10,13 @@ use super::resolve::Resolving;
 use super::run_file::RunFile;
 use super::{ready, remove};
 use crate::git;
-use crate::machine::Machines;
+use crate::machine::{Machines, lease_span};
 use crate::source::Source;
 use sandboxer_sdk::{Call, CommandLine, CommandOutput, Provision};
 use sandboxer_types::{ErrorKind, Failure, Handle, Residue};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How much longer the machine waits before it removes a sandbox by itself: whoever made it comes first.
-pub(super) const GRACE: Duration = Duration::from_secs(120);
 /// How long a clone or the start of a stack may take when the call has no end of its own.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
@@ -67,7 +65,7 @@ pub(super) async fn provision(machines: &dyn Machines, call: &Call, request: &Pr
 impl Making<'_> {
     /// Before the first effect: should nobody ever come back, the machine removes it by itself.
     async fn place_lease(&self) -> Result<(), Failure> {
-        let span = self.request.ttl.as_duration().saturating_add(GRACE);
+        let span = lease_span(self.request.ttl.as_duration());
         let expire = remove::words(&self.engine, &self.names);
         let placed = self.host.machine.place_lease(self.names.lease().as_str(), span, &expire).await;
         match placed {
@@ -105,7 +103,7 @@ impl Making<'_> {
     async fn not_ours(&self) -> Failure {
         let failure = conflict("a sandbox of that id stands there, and another state directory made it");
         match self.host.machine.release_lease(self.names.lease().as_str()).await {
-            Ok(()) => failure.with_residue(Residue::None),
+            Ok(_) => failure.with_residue(Residue::None),
             Err(also) => failure.caused_by(&also),
         }
     }

@@ -4,7 +4,7 @@ use super::engine::{Engine, Found};
 use super::failure::{garbled, late, of_status, said};
 use super::host::{Host, REMOVE, SHORT, VERIFY};
 use super::names::Names;
-use crate::machine::Machines;
+use crate::machine::{Machines, report_lease};
 use sandboxer_sdk::{Call, CommandLine, Teardown};
 use sandboxer_types::{CleanupReport, ErrorKind, Failure, Residue};
 use std::time::Duration;
@@ -85,8 +85,7 @@ pub(super) async fn remove(host: &Host<'_>, engines: &[Engine], names: &Names) -
     report.removed = removed;
     report.errors.extend(left.iter().map(|one| format!("still there: {one}")));
     if left.is_empty() {
-        host.machine.release_lease(names.lease().as_str()).await.map_err(owed)?;
-        report.removed.push("lease".to_owned());
+        report_lease(&mut report, release(host, names).await?);
         report.errors.clear();
         report.complete = true;
     }
@@ -102,12 +101,22 @@ async fn without_engine(host: &Host<'_>, names: &Names) -> Result<CleanupReport,
         let message = "the machine has no container engine any more, and the sandbox's folder is still there";
         return Err(Failure::new(ErrorKind::Precondition, message).with_residue(Residue::Present));
     }
-    host.machine.release_lease(names.lease().as_str()).await.map_err(owed)?;
-    Ok(CleanupReport {
+    let mut report = CleanupReport {
         already_absent: vec![format!("{folder}: not there, and the machine has no container engine")],
         complete: true,
         ..CleanupReport::default()
-    })
+    };
+    report_lease(&mut report, release(host, names).await?);
+    Ok(report)
+}
+
+/// Gives up the lease. Says whether there was one.
+async fn release(host: &Host<'_>, names: &Names) -> Result<bool, Failure> {
+    match host.machine.release_lease(names.lease().as_str()).await {
+        // Where no agent runs, nobody holds any.
+        Err(failure) if failure.kind == ErrorKind::Unsupported => Ok(false),
+        released => released.map_err(owed),
+    }
 }
 
 /// A removal that did not come to its end leaves something, as far as anybody knows.

@@ -5,10 +5,9 @@ use super::failure::garbled;
 use super::host::{Host, LIST};
 use super::judge::{Condition, State};
 use super::names::{MARK, Names};
-use super::provision::GRACE;
 use super::ready::Standing;
 use super::remove;
-use crate::machine::Machines;
+use crate::machine::{Machines, lease_span};
 use sandboxer_sdk::{Call, Listed, ObservedState, Recovered, StatusReport};
 use sandboxer_types::{ErrorKind, Failure, Handle, HostId, Object, Residue, SandboxId, TimeSpan};
 use std::collections::BTreeMap;
@@ -93,7 +92,7 @@ pub(super) async fn extend(
         return Err(Failure::new(ErrorKind::NotFound, message).with_residue(Residue::None));
     }
     let expire = remove::words(&standing.engine, &standing.names);
-    let span = ttl.as_duration().saturating_add(GRACE);
+    let span = lease_span(ttl.as_duration());
     standing.host.machine.place_lease(standing.names.lease().as_str(), span, &expire).await
 }
 

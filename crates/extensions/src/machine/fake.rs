@@ -98,10 +98,9 @@ impl Machine for FakeMachine {
         Ok(())
     }
 
-    async fn release_lease(&self, name: &str) -> Result<(), Failure> {
+    async fn release_lease(&self, name: &str) -> Result<bool, Failure> {
         self.answers().await?;
-        self.table().remove(name);
-        Ok(())
+        Ok(self.table().remove(name).is_some())
     }
 
     async fn agent_path(&self) -> Result<String, Failure> {

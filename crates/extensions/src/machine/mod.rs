@@ -13,10 +13,28 @@ pub use sandboxer_reach::sync::SyncReport;
 use async_trait::async_trait;
 use sandboxer_reach::Route;
 use sandboxer_sdk::{CommandLine, CommandOutput};
-use sandboxer_types::Failure;
+use sandboxer_types::{CleanupReport, Failure};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How much longer than a sandbox its lease on a machine lasts: a tenth, within these. Whoever made it ends it first, and has some
+/// time for that.
+const GRACE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(120);
+
+/// For how long a machine is to hold the lease of a sandbox that may live for so long.
+pub(crate) fn lease_span(ttl: Duration) -> Duration {
+    ttl.saturating_add((ttl / 10).clamp(*GRACE.start(), *GRACE.end()))
+}
+
+/// What a report says of a lease that was given up.
+pub(crate) fn report_lease(report: &mut CleanupReport, was_there: bool) {
+    match was_there {
+        true => report.removed.push("lease".to_owned()),
+        false => report.already_absent.push("lease: the machine's agent holds none of that name".to_owned()),
+    }
+}
 
 /// Ways to machines.
 #[async_trait]
@@ -55,8 +73,12 @@ pub trait Machine: Send + Sync {
     /// `unsupported` where no agent can run there, so that nobody would hold it.
     async fn place_lease(&self, name: &str, span: Duration, expire: &[String]) -> Result<(), Failure>;
 
-    /// Gives a lease up. One that is not there is no error.
-    async fn release_lease(&self, name: &str) -> Result<(), Failure>;
+    /// Gives a lease up. Says whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// As [`place_lease`](Self::place_lease). One that is not there is none.
+    async fn release_lease(&self, name: &str) -> Result<bool, Failure>;
 
     /// The absolute path of our agent there: a static program that anybody's commands of that machine, and its containers, may
     /// be given to run. It stays there.
@@ -65,4 +87,17 @@ pub trait Machine: Send + Sync {
     ///
     /// `unsupported` where none can run there.
     async fn agent_path(&self) -> Result<String, Failure>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_outlasts_its_sandbox_a_little() {
+        for (ttl, span) in [(4, 9), (60, 66), (600, 660), (3600, 3720)] {
+            assert_eq!(lease_span(Duration::from_secs(ttl)), Duration::from_secs(span));
+        }
+        assert_eq!(lease_span(Duration::MAX), Duration::MAX);
+    }
 }

@@ -182,9 +182,13 @@ impl Machine for ReachedMachine {
         placed.map_err(|error| failure(&error).with_residue(Residue::Unknown))
     }
 
-    async fn release_lease(&self, name: &str) -> Result<(), Failure> {
-        let released = self.machine.release_lease(name).await;
-        released.map_err(|error| failure(&error).with_residue(Residue::Unknown))
+    async fn release_lease(&self, name: &str) -> Result<bool, Failure> {
+        let unreleased = |error: ReachError| failure(&error).with_residue(Residue::Unknown);
+        let was_there = self.machine.leases().await.map_err(unreleased)?.iter().any(|lease| lease.name == name);
+        if was_there {
+            self.machine.release_lease(name).await.map_err(unreleased)?;
+        }
+        Ok(was_there)
     }
 
     async fn agent_path(&self) -> Result<String, Failure> {

@@ -16,8 +16,13 @@ pub(super) struct Wanted {
     pub(super) digest: String,
 }
 
+const INPUTS: [&str; 7] = ["vm", "ssh_target", "repo", "ref", "tunnel_port", "ssh_port", "workspace_dir"];
+
 /// Checks a request.
 pub(super) fn admit(call: &Call, request: &Provision) -> Result<Wanted, Failure> {
+    if let Some(name) = request.inputs.keys().find(|name| !INPUTS.contains(&name.as_str())) {
+        return Err(wrong(&format!("inputs.{}", name.escape_debug()), "is no input of `ext.vm-packer`"));
+    }
     let inputs = settled(&request.inputs, &request.profile);
     let target = target(call, &inputs, &request.profile)?;
     let source = Source::of(&inputs)?;

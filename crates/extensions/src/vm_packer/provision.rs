@@ -7,7 +7,7 @@ use super::names::lease;
 use super::survey::Standing;
 use super::vm::{ACCOUNT, CLAIM, FINISH, PREPARE, Place, SHORT, Vm};
 use crate::git;
-use crate::machine::Machines;
+use crate::machine::{Machines, lease_span};
 use crate::source::Source;
 use sandboxer_sdk::{Call, Clock, CommandLine, Provision};
 use sandboxer_types::{ErrorKind, Failure, Handle, HostId, Residue, SandboxId};
@@ -16,8 +16,6 @@ use std::time::Duration;
 
 /// How long a clone may take.
 const CLONE: Duration = Duration::from_secs(3600);
-/// How much longer than the sandbox its lease on the machine lasts: whoever made it ends it first.
-pub(super) const LONGER: Duration = Duration::from_secs(120);
 
 /// See the trait.
 pub(super) async fn provision(
@@ -128,7 +126,7 @@ async fn hold(vm: &Vm<'_>, request: &Provision, place: &Place) -> Result<Option<
         Err(failure) => return Err(failure),
     };
     let expire = place.names.end(&agent, place.prefix());
-    let span = request.ttl.as_duration().saturating_add(LONGER);
+    let span = lease_span(request.ttl.as_duration());
     vm.machine.place_lease(lease(vm.call).as_str(), span, &expire).await?;
     Ok(Some(agent))
 }

@@ -6,7 +6,7 @@ use super::survey::Standing;
 use super::target::Target;
 use super::verbs::target_of;
 use super::vm::{END, Place, Vm};
-use crate::machine::Machines;
+use crate::machine::{Machines, report_lease};
 use sandboxer_sdk::{Call, CommandLine, Teardown};
 use sandboxer_types::{CleanupReport, ErrorKind, Failure, Residue};
 use serde::Deserialize;
@@ -159,7 +159,7 @@ async fn verify(vm: &Vm<'_>, target: &Target, before: &Place, report: &mut Clean
 
 async fn release(vm: &Vm<'_>, report: &mut CleanupReport) -> Result<(), Failure> {
     match vm.machine.release_lease(lease(vm.call).as_str()).await {
-        Ok(()) => report.removed.push("lease".to_owned()),
+        Ok(was_there) => report_lease(report, was_there),
         Err(failure) if failure.kind == ErrorKind::Unsupported => {
             report.already_absent.push("lease: nobody there holds any".to_owned());
         }

@@ -7,7 +7,7 @@ use super::provision;
 use super::survey::{Standing, marks};
 use super::target::Target;
 use super::vm::{LIST, Vm};
-use crate::machine::Machines;
+use crate::machine::{Machines, lease_span};
 use sandboxer_reach::Route;
 use sandboxer_sdk::{Call, Listed, ObservedState, Recovered, StatusReport};
 use sandboxer_types::{Failure, Handle, HostId, Residue, SandboxId, SshDestination, TimeSpan};
@@ -118,7 +118,7 @@ pub(super) async fn extend(
     }
     let agent = vm.machine.agent_path().await?;
     let expire = place.names.end(&agent, place.prefix());
-    let span = ttl.as_duration().saturating_add(provision::LONGER);
+    let span = lease_span(ttl.as_duration());
     vm.machine.place_lease(lease(call).as_str(), span, &expire).await
 }
 

@@ -101,10 +101,9 @@ impl Machine for There {
         Ok(())
     }
 
-    async fn release_lease(&self, name: &str) -> Result<(), Failure> {
+    async fn release_lease(&self, name: &str) -> Result<bool, Failure> {
         self.answers()?;
-        self.leases.lock().expect("nobody panics").remove(name);
-        Ok(())
+        Ok(self.leases.lock().expect("nobody panics").remove(name).is_some())
     }
 
     async fn agent_path(&self) -> Result<String, Failure> {

@@ -45,6 +45,9 @@ async fn values() {
             json!({"vm": "x", "repo": "https://example.org/x", "ref": format!("-{value}")}),
             json!({"vm": "x", "tunnel_port": value}),
             json!({"vm": "x", "ssh_port": value}),
+            json!({"vm": "x", "repo": [value]}),
+            json!({"vm": "x", "repo": "https://example.org/x", "ref": {"name": value}}),
+            json!({"vm": "x", "no_such_input": value}),
         ];
         for inputs in inputs {
             let near = Near::new();

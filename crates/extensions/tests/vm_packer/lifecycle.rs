@@ -48,7 +48,7 @@ async fn made_reached_and_removed() {
     assert!(!inside.lives() && !started.lives());
     wish.nothing_left();
     let again = wish.teardown(&handle).await.expect("nothing to do");
-    assert!(again.complete && !again.already_absent.is_empty(), "{again:?}");
+    assert!(again.complete && again.removed.is_empty() && !again.already_absent.is_empty(), "{again:?}");
     let status = wish.extension().status(&wish.call(false), &handle).await.expect("a status");
     assert_eq!(status.state, ObservedState::Absent);
 }

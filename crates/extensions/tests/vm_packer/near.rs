@@ -161,10 +161,9 @@ impl Machine for Near {
         Ok(())
     }
 
-    async fn release_lease(&self, name: &str) -> Result<(), Failure> {
+    async fn release_lease(&self, name: &str) -> Result<bool, Failure> {
         self.agent_path().await?;
-        self.with(|state| state.leases.remove(name));
-        Ok(())
+        Ok(self.with(|state| state.leases.remove(name)).is_some())
     }
 
     async fn agent_path(&self) -> Result<String, Failure> {

@@ -103,10 +103,11 @@ fn play(host: &FakeHost, name: &str, parameters: &[String]) -> CommandOutput {
         }
         "sandboxer-remove" => {
             let paths: Vec<String> = host.paths();
+            let was_there = paths.iter().any(|path| path.starts_with(FOLDER));
             for path in paths.iter().filter(|path| path.starts_with(FOLDER) || *path == "/container") {
                 host.remove(path);
             }
-            said(format!("folder {FOLDER}\n"))
+            said(if was_there { format!("folder {FOLDER}\n") } else { String::new() })
         }
         "sandboxer-verify" => {
             let left = if host.exists("/container") { "container 1\n" } else { "" };
@@ -164,6 +165,8 @@ async fn a_sandbox_is_made_found_and_removed() {
     stage.machine.host().write("/container", "exited");
     assert_eq!(status.status(&call, &handle).await.expect("it answers").state, ObservedState::Stopped);
     assert!(stage.teardown(&call).await.expect("removed").complete);
+    let again = stage.teardown(&call).await.expect("nothing to do");
+    assert!(again.complete && again.removed.is_empty() && !again.already_absent.is_empty(), "{again:?}");
     stage.is_clean();
     assert_eq!(status.status(&call, &handle).await.expect("it answers").state, ObservedState::Absent);
     let failure = stage.extension.wait_ready(&call, &handle).await.expect_err("it is gone");
