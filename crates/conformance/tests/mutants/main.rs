@@ -16,6 +16,7 @@ mod mutation;
 mod processes;
 mod replay;
 mod subject;
+mod table;
 mod wire;
 
 use libtest_mimic::{Arguments, Trial};
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(good::trials());
     trials.extend(mutation::trials());
+    trials.extend(table::trials());
     trials.extend(matrix::trials());
     trials.extend(cleaning::trials());
     trials.extend(replay::trials());

@@ -23,7 +23,7 @@ const PATIENCE: Patience = Patience {
     answering: Duration::from_secs(4),
     vanishing: Duration::from_secs(1),
     late: Duration::from_millis(1500),
-    expiring: Duration::from_secs(2),
+    expiring: Duration::from_secs(3),
 };
 
 /// The flag of a model whose sandboxes are entered through a machine.

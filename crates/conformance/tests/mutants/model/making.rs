@@ -80,7 +80,7 @@ impl Model {
         }
         self.run_in_a_shell(&thing.inputs);
         if self.is(Mutation::TwoProcessesDoNotWaitForEachOther) {
-            tokio::time::sleep(SLOW).await;
+            tokio::time::sleep(3 * SLOW).await;
         }
         let files = match source {
             Source::Nothing => None,
@@ -117,7 +117,7 @@ impl Model {
         if self.is(Mutation::FailsMidwayAndSaysNothingIsLeft) {
             tokio::time::sleep(SLOW).await;
         }
-        let boot = if self.is(Mutation::ReadyBeforeUsable) { Duration::from_secs(2) } else { BOOT };
+        let boot = if self.is(Mutation::ReadyBeforeUsable) { 30 * SLOW } else { BOOT };
         let without: &[&str] = if self.is(Mutation::TtlKeptOnlyByTheBroker) { &[WATCHDOG] } else { &[] };
         self.put_a_shell_of_its_own(cloud, id);
         cloud.start(id, boot, without)?;
@@ -273,7 +273,7 @@ impl Model {
             return Ok(());
         }
         call.progress("create", "the backend has made it");
-        self.step(call).await?;
+        tokio::time::sleep(SLOW).await;
         let file = record_of(call, cloud);
         std::fs::create_dir_all(file.parent().unwrap())
             .and_then(|()| std::fs::write(file, id))
