@@ -68,7 +68,8 @@ impl Backend {
         let broken = |why: String| Stop::failed(format!("`{what}` of the test plan does not work: {why}"));
         let (program, arguments) = words.split_first().ok_or_else(|| broken("it has no words".to_owned()))?;
         let mut command = tokio::process::Command::new(program);
-        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
+        // In a group of its own: who presses Ctrl-C does not end what is needed to clean up.
+        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true).process_group(0);
         let output = tokio::time::timeout(LIMIT, command.output())
             .await
             .map_err(|_| broken(format!("it takes longer than {LIMIT:?}")))?

@@ -2,7 +2,7 @@
 
 use sandboxer_types::{HostId, Object, OwnerId, SandboxId};
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -108,7 +108,10 @@ fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
         };
     }
     let draft = path.with_extension("draft");
-    std::fs::write(&draft, serde_json::to_vec(entries)?)?;
+    let mut file = std::fs::File::create(&draft)?;
+    file.write_all(&serde_json::to_vec(entries)?)?;
+    // What is made may be elsewhere, and outlive a loss of power here.
+    file.sync_all()?;
     std::fs::rename(draft, path)
 }
 

@@ -99,10 +99,17 @@ pub(crate) fn bare_profile(manifest: &Manifest) -> Result<Profile, Failure> {
     serde_json::from_value(value).map_err(|error| Failure::invalid_input(error.to_string()))
 }
 
-/// The BLAKE3 digest of a manifest as JSON, in hexadecimal: a changed manifest is another extension.
+/// The BLAKE3 digest of a manifest as JSON, in hexadecimal: a changed manifest is another extension. What a team sets for itself (the
+/// title, `config`, time-outs) is left out: it is the same extension on another backend.
 pub fn manifest_digest(manifest: &Manifest) -> String {
+    let own = Manifest {
+        title: String::new(),
+        config: Object::new(),
+        timeouts: sandboxer_types::Timeouts::default(),
+        ..manifest.clone()
+    };
     // A manifest is data that came out of a file: there is nothing in it that JSON could not write.
-    let text = serde_json::to_value(manifest).unwrap_or(Value::Null).to_string();
+    let text = serde_json::to_value(own).unwrap_or(Value::Null).to_string();
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
 

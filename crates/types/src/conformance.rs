@@ -72,7 +72,8 @@ pub struct ConformanceReport {
     pub version: Option<String>,
     /// The version of `sandboxer` whose suite it was.
     pub sandboxer: String,
-    /// The BLAKE3 digest of the manifest as JSON, in hexadecimal: a changed manifest is another extension.
+    /// The BLAKE3 digest of the manifest as JSON without its title, `config` and time-outs, in hexadecimal: a changed manifest is
+    /// another extension.
     pub manifest_digest: String,
     /// When the run began.
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]

@@ -132,7 +132,8 @@ pub struct RegistryExtension {
     /// Where it can be had; absent when that was not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The BLAKE3 digest of the manifest as JSON, in hexadecimal: a changed manifest is another extension.
+    /// The BLAKE3 digest of the manifest as JSON without its title, `config` and time-outs, in hexadecimal: a changed manifest is
+    /// another extension.
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9a-f]{64}$")))]
     pub manifest_digest: String,
     /// What runs it.
