@@ -76,6 +76,18 @@ class OverSsh(SshTest):
         """By the minimal handle, in an extension that never saw the sandbox."""
         return self.extension().teardown({"sandbox_id": sandbox_id, "host": "build-1"})
 
+    def works_in(self, sandbox_id: str) -> list[str]:
+        """The processes that work in the folder of the sandbox, or did when it was still there."""
+        folder, found = str(self.root / sandbox_id), []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                place = os.readlink(process / "cwd")
+            except OSError:
+                continue
+            if place.startswith(folder + "/"):
+                found.append(process.name)
+        return found
+
     def up(self, sandbox_id: str) -> list[str]:
         return (self.sshd.state / f"sandboxer-{sandbox_id}" / "up").read_text().splitlines()
 
@@ -96,7 +108,8 @@ class OverSsh(SshTest):
         self.assertFalse((self.root / "sbx1").exists() or (self.sshd.state / "sandboxer-sbx1").exists())
         self.assertIsNone(self.extension().recover("sbx1", "build-1"))
         again = self.teardown("sbx1")
-        self.assertTrue(again["complete"] and again["already_absent"])
+        self.assertTrue(again["complete"] and len(again["already_absent"]) == 2)
+        self.assertEqual(again["removed"], [])
 
     def test_a_repository_is_cloned_there(self) -> None:
         git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(self.repository)]
@@ -192,11 +205,13 @@ class OverSsh(SshTest):
         with detached, self.assertRaises(Cancelled):
             self.provision("sbx12")
         canceller.join()
-        # What was started there goes on: such a birth is late, and a teardown finds it.
-        slow.unlink()
-        support.until(lambda: (self.sshd.state / "sandboxer-sbx12" / "up").exists())
+        # What was started there goes on, and a teardown ends it, so that nothing is born late.
         with detached_call(config=self.config):
             self.assertTrue(self.teardown("sbx12")["complete"])
+        is_slow.unlink()
+        slow.unlink()
+        self.assertFalse(self.works_in("sbx12"))
+        self.assertFalse((self.sshd.state / "sandboxer-sbx12").exists())
 
     def test_through_the_host(self) -> None:
         harness = Harness(ComposeSSHExtension, config=self.config, sandbox_id="sbx13", host="build-1")
@@ -208,6 +223,8 @@ class OverSsh(SshTest):
         report = harness.call("teardown", handle={}, reason="requested").result["report"]
         self.assertIs(report["complete"], True)
         self.assertEqual(harness.call("validate", inputs={}).error["data"]["fields"][0]["field"], "repo")
+        wrong = harness.call("provision", inputs={"repo": str(self.repository), "sandbox_id": ["sbx13"]})
+        self.assertEqual((wrong.kind, wrong.error["data"]["fields"][0]["field"]), ("invalid_input", "sandbox_id"))
 
 
 if __name__ == "__main__":

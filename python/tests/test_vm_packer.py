@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import unittest
 import uuid
 from pathlib import Path
@@ -113,6 +114,24 @@ class OverSsh(SshTest):
         self.assertTrue(again["complete"] and again["already_absent"])
         self.assertTrue(self.extension().teardown(two)["complete"])
         self.assertIsNotNone(neighbour.wait(support.SECONDS))
+
+    def test_two_that_fill_one_workspace_at_once_make_one(self) -> None:
+        repository = self.folder()
+        for number in range(50):
+            (repository / f"file-{number}").write_text("x" * 100_000)
+        made: list[Any] = []
+        threads = [
+            threading.Thread(target=lambda: made.append(self.provision("sbx9", repo=str(repository)))) for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(made, [made[0]] * 3)
+        work = Path(made[0]["remote_dir"])
+        self.assertEqual(sorted(os.listdir(work)), sorted(os.listdir(repository)))
+        self.assertEqual(sorted(os.listdir(work.parent)), ["intent", "work"])
+        self.assertTrue(self.extension().teardown(made[0])["complete"])
 
     def test_the_minimal_handle_and_the_intent_are_enough(self) -> None:
         self.provision("sbx3")

@@ -36,27 +36,49 @@ rm -f "intent.$$"
 pwd -P
 exit "$same"
 """
-# What is unfinished is never called `work`; a workspace that is there is left as it is.
+# What is unfinished is never called `work`, and is nobody else's: two may fill one workspace at once. A workspace that is there is
+# left as it is.
 _EMPTY = 'mkdir -p -- "$1/work"'
 _BEGIN = """set -eu
 cd -- "$1"
 [ ! -d work ] || exit 0
-rm -rf work.part
-mkdir work.part
+mkdir -- "$2"
 exit 10
 """
-_FINISH = 'set -eu; cd -- "$1"; mv work.part work'
+_FINISH = """set -eu
+cd -- "$1"
+[ -d work ] || mv -- "$2" work
+# Had somebody else just finished, ours would be in theirs.
+rm -rf -- "$2" "work/$2"
+"""
 _CLONE = """set -eu
 cd -- "$1"
 [ ! -d work ] || exit 0
-rm -rf work.part
-GIT_TERMINAL_PROMPT=0 git clone --quiet -- "$2" work.part
-mv work.part work
+GIT_TERMINAL_PROMPT=0 git clone --quiet -- "$3" "$2"
 """
-_REMOVE = """set -eu
+# Whoever works below the folder would make it anew, or keep it from going: commands of the sandbox, and what an attempt to make it
+# has left behind that was lost. Its own words are not among them, so that they may be a part of longer ones.
+_END = """set -u
 [ -e "$1" ] || exit 10
 if [ -e "$1/intent" ] && [ "$(head -n 1 "$1/intent")" != "$2" ]; then exit 3; fi
-rm -rf -- "$1"
+folder=$(cd -- "$1" && pwd -P) || exit
+workers() {
+    for entry in /proc/[0-9]*; do
+        case "$(readlink "$entry/cwd" 2>/dev/null)" in
+            "$folder"|"$folder"/*) printf '%s ' "${entry##*/}" ;;
+        esac
+    done
+}
+tries=0
+while pids=$(workers) && [ -n "$pids" ]; do
+    [ "$tries" -lt 100 ] || { printf 'processes %sdo not end\\n' "$pids"; exit 1; }
+    kill -KILL $pids 2>/dev/null
+    tries=$((tries + 1))
+    sleep 0.05
+done
+"""
+_REMOVE = _END + """
+rm -rf -- "$1" || exit
 [ ! -e "$1" ]
 """
 _LOOK = """[ -e "$1/intent" ] || exit 10
@@ -104,6 +126,11 @@ def is_url(repo: str) -> bool:
 def digest(intent: Mapping[str, Any]) -> str:
     """What tells one intent from another."""
     return hashlib.sha256(json.dumps(intent, sort_keys=True).encode()).hexdigest()
+
+
+def _part() -> str:
+    """What a workspace is called until it is whole."""
+    return "work." + uuid.uuid4().hex
 
 
 @dataclass(frozen=True)
@@ -157,8 +184,19 @@ class Workspace:
             raise self.ssh.failure(status, said, "look for the workspace")
         return posixpath.join(self._absolute(said), "work")
 
+    def end_processes(self) -> None:
+        """Ends every process that works in the folder. Raises `Conflict` when it is another owner's."""
+        status, said = self.script(_END, self.owner)
+        if status == FOREIGN:
+            raise self._foreign()
+        if status not in (0, ABSENT):
+            raise self.ssh.failure(status, said, "end the processes in the workspace")
+
     def remove(self, report: dict[str, list[str]]) -> None:
-        """Removes the folder and looks whether it is gone; says so in `report`. Raises when nobody answers."""
+        """Removes the folder, with whoever works in it, and looks whether it is gone; says so in `report`.
+
+        Raises `Conflict` when it is another owner's, and when nobody answers.
+        """
         status, said = self.script(_REMOVE, self.owner)
         what = f"the folder `{self.folder}` on `{self.ssh.target}`"
         if status == 0:
@@ -176,26 +214,29 @@ class Workspace:
         """Runs a script there, with the folder as `$1` and then the arguments."""
         return self.ssh.run(["sh", "-c", script, "sh", self.folder, *arguments])
 
-    def _must(self, script: str, act: str) -> None:
-        status, said = self.script(script)
+    def _must(self, script: str, act: str, *arguments: str) -> None:
+        status, said = self.script(script, *arguments)
         if status != 0:
             raise self.ssh.failure(status, said, act)
 
     def _send(self, local: str) -> None:
-        status, said = self.script(_BEGIN)
+        part = _part()
+        status, said = self.script(_BEGIN, part)
         if status == ABSENT:
-            self.ssh.send_tree(local, posixpath.join(self.folder, "work.part"))
-            self._must(_FINISH, "make the workspace")
+            self.ssh.send_tree(local, posixpath.join(self.folder, part))
+            self._must(_FINISH, "make the workspace", part)
         elif status != 0:
             raise self.ssh.failure(status, said, "make the workspace")
 
     def _clone(self, url: str) -> None:
-        status, said = self.script(_CLONE, url)
+        part = _part()
+        status, said = self.script(_CLONE, part, url)
         if status in (UNREACHABLE, NO_SUCH_COMMAND):
             raise self.ssh.failure(status, said, "clone the repository")
         if status != 0:
             last = (said.splitlines() or ["it said nothing"])[-1].rstrip(".")
             raise Precondition(f"cannot clone `{url}` on `{self.ssh.target}`: {last}", details={"output": said[-4000:]})
+        self._must(_FINISH, "make the workspace", part)
 
     def _foreign(self) -> Conflict:
         return Conflict(f"`{self.sandbox_id}` on `{self.ssh.target}` is another owner's", residue="present")

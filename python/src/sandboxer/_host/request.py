@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandboxer.call import Call, Deadline, Intent
+from sandboxer.errors import InvalidInput
 from sandboxer.profile import Profile
 
 TYPE_CHECKING = False
@@ -59,6 +60,9 @@ class Request:
     def inputs(self) -> dict[str, Any]:
         """The inputs, with the sandbox's id among them."""
         inputs = dict(self.object("inputs"))
+        given = inputs.get("sandbox_id")
+        if given is not None and not isinstance(given, str):
+            raise InvalidInput("`sandbox_id` is not a text", fields={"sandbox_id": "is not a text"})
         if "sandbox_id" in self.params:
             inputs["sandbox_id"] = self.text("sandbox_id")
         return inputs

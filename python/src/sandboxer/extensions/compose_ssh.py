@@ -15,21 +15,27 @@ from typing import Any
 from sandboxer.errors import InvalidInput, NotReady
 from sandboxer.extensions.base import SandboxExtension
 from sandboxer.ssh import NO_SUCH_COMMAND, UNREACHABLE, SSHConfig
-from sandboxer.workspace import Workspace, checked_id, checked_repository, checked_root, new_sandbox_id
+from sandboxer.workspace import ABSENT, Workspace, checked_id, checked_repository, checked_root, new_sandbox_id
 
 _INPUTS = ("repo", "sandbox_id", "file", "service", "build", "env")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = "label=com.docker.compose.project="
 
-# From the root: `down` goes by labels, so that it needs no compose file, and must not find somebody else's.
 _UP = 'cd -- "$1/work" && shift && exec "$@"'
-_DOWN = 'cd / && shift && exec "$@"'
 _RUNS = 'shift; running=$(docker ps -q --filter "$1") && [ -n "$running" ] || exit 10'
-_IS_GONE = """shift
-for look in 'docker ps -aq' 'docker volume ls -q' 'docker network ls -q'; do
-    left=$($look --filter "$1") || exit
-    [ -z "$left" ] || { printf '%s: %s\\n' "$look" "$left"; exit 10; }
-done
+# From the root: `down` goes by labels, so that it needs no compose file, and must not find somebody else's.
+_DOWN = """cd / || exit
+listed() {
+    for look in 'docker ps -aq' 'docker volume ls -q' 'docker network ls -q'; do
+        found=$($look --filter "$1") || return
+        [ -z "$found" ] || printf '%s: %s\\n' "$look" "$found"
+    done
+}
+there=$(listed "$2") || exit
+[ -n "$there" ] || exit 10
+docker compose -p "$3" down -v --remove-orphans
+left=$(listed "$2") || exit
+[ -z "$left" ] || { printf '%s\\n' "$left"; exit 1; }
 """
 
 
@@ -111,18 +117,19 @@ class ComposeSSHExtension(SandboxExtension):
         sandbox_id, host = checked_id(handle["sandbox_id"]), handle["host"]
         workspace = self._workspace(sandbox_id, host)
         report: dict[str, Any] = {"removed": [], "already_absent": [], "retained": [], "errors": []}
-        # Raises when the sandbox is another owner's, before anything of it is touched.
-        workspace.look()
+        # An attempt to bring the stack up that was lost would go on behind our back. Raises when the sandbox is another owner's,
+        # before anything of it is touched.
+        workspace.end_processes()
         project = _project(sandbox_id)
-        down = ["docker", "compose", "-p", project, "down", "-v", "--remove-orphans"]
-        status, said = workspace.script(_DOWN, *down)
+        status, said = workspace.script(_DOWN, _LABEL + project, project)
         if status in (UNREACHABLE, NO_SUCH_COMMAND):
             raise workspace.ssh.failure(status, said, "take the stack down")
-        left, what = workspace.script(_IS_GONE, _LABEL + project)
-        if left == 0:
+        if status == ABSENT:
+            report["already_absent"].append(f"the compose project `{project}`: nothing bears its label")
+        elif status == 0:
             report["removed"].append(f"the compose project `{project}`")
         else:
-            report["errors"].append(f"the compose project `{project}` is not gone: {what or said}"[:2000])
+            report["errors"].append(f"the compose project `{project}` is not gone: {said}"[:2000])
             # The folder stays, so that a later attempt finds whose it is.
             return {**report, "complete": False}
         workspace.remove(report)

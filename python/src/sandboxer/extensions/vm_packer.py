@@ -24,25 +24,6 @@ _INPUTS = ("vm", "ssh_target", "repo", "tunnel_port", "ssh_port", "workspace_dir
 _WAY = ("vm", "ssh_target", "tunnel_port", "ssh_port", "workspace_dir")
 
 _IS_READY = '[ -d "$1/work" ] || exit 10'
-# Whoever works below the folder would make it anew, or keep it from going.
-_END_PROCESSES = """set -u
-[ -d "$1" ] || exit 10
-folder=$(cd -- "$1" && pwd -P) || exit
-workers() {
-    for entry in /proc/[0-9]*; do
-        case "$(readlink "$entry/cwd" 2>/dev/null)" in
-            "$folder"|"$folder"/*) printf '%s ' "${entry##*/}" ;;
-        esac
-    done
-}
-tries=0
-while pids=$(workers) && [ -n "$pids" ]; do
-    [ "$tries" -lt 100 ] || { printf 'processes %sdo not end\\n' "$pids"; exit 1; }
-    kill -KILL $pids 2>/dev/null
-    tries=$((tries + 1))
-    sleep 0.05
-done
-"""
 
 
 class VMPackerExtension(SandboxExtension):
@@ -111,11 +92,6 @@ class VMPackerExtension(SandboxExtension):
         sandbox_id, host = checked_id(handle["sandbox_id"]), handle["host"]
         workspace = self._workspace(sandbox_id, self._way(handle), host)
         report: dict[str, Any] = {"removed": [], "already_absent": [], "retained": [], "errors": []}
-        # Raises when the workspace is another owner's, before anything in it is touched.
-        workspace.look()
-        status, said = workspace.script(_END_PROCESSES)
-        if status not in (0, ABSENT):
-            raise workspace.ssh.failure(status, said, "end the processes in the workspace")
         workspace.remove(report)
         report["retained"].append(f"the machine `{workspace.ssh.target}`, which was there before")
         return {**report, "complete": not report["errors"]}
