@@ -106,13 +106,15 @@ impl Place {
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Words of a command that runs a script on the host, without ssh.
-    fn on_host(&self, script: &str) -> Vec<String> {
+    /// Words of a command that prints all that the host has, without ssh: what this script says, and what any machine has.
+    fn inventory(&self, script: &str) -> Vec<String> {
         let (_, host) = self.network.as_ref().expect("a host");
         let mut command = host.command("sh");
-        command.args(["-c", script]);
+        command.args(["-c", &format!("{script}; {MACHINE}; :"), "sh", "/root"]);
         let words = std::iter::once(command.get_program()).chain(command.get_args());
-        words.map(|word| word.to_string_lossy().into_owned()).collect()
+        let words = words.map(|word| word.to_string_lossy().into_owned());
+        let agents = host.path("/root/.cache/sandboxer").display().to_string();
+        ["python3".to_owned(), "-c".to_owned(), LEASES.to_owned(), agents].into_iter().chain(words).collect()
     }
 
     /// A project of `ext new` in that language.
@@ -170,9 +172,35 @@ fn local(place: &Place) {
 const STACK: &str = "services:\n  web:\n    image: busybox\n    command: [\"sleep\", \"100000\"]\n    depends_on: [data]\n    \
                      volumes: [\"kept:/kept\"]\n  data:\n    image: busybox\n    command: [\"sleep\", \"100000\"]\nvolumes: {kept: {}}\n";
 const HOSTS: &str = "hosts:\n  - id: build-1\n    ssh: build-1\n";
-/// All that an engine has, and all that is in these folders.
-const HOLDINGS: &str = "docker ps -a --format '{{.Names}}'; docker volume ls -q; docker network ls --filter type=custom --format '{{.Name}}'; \
-                        ls -A .local/share/sandboxer/compose .sandboxer/compose 2> /dev/null; :";
+/// All that an engine has.
+const ENGINE: &str = "docker ps -a --format '{{.Names}}'; docker volume ls -q; docker images -q; \
+                      docker network ls --filter type=custom --format '{{.Name}}'";
+/// What a machine has whose home is `$1`: files, but for our agent with its sockets, the engine's client's own and the folders of all
+/// sandboxes; processes that bear a sandbox's name, once each.
+const MACHINE: &str = "find \"$1\" -mindepth 1 \\( -path \"$1/.cache\" -o -path \"$1/.docker\" \\) -prune -o -print | \
+    grep -vxE \"$1/(sandboxer|\\.sandboxer(/(compose|workspaces))?|\\.local(/share(/sandboxer(/compose)?)?)?)\"; \
+    cat /proc/[0-9]*/environ 2> /dev/null | tr '\\000' '\\n' | grep '^SANDBOXER_SANDBOX=' | sort -u";
+/// Prints what the command says that its arguments are, and the leases that the agents hold whose sockets are below the first one.
+const LEASES: &str = r#"
+import glob, http.client, json, os, socket, subprocess, sys
+
+class Connection(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(os.path.basename(self.host))
+
+print(subprocess.run(sys.argv[2:], check=True, stdout=subprocess.PIPE, text=True).stdout)
+for path in glob.glob(sys.argv[1] + "/*/*.sock"):
+    # An address has few letters.
+    os.chdir(os.path.dirname(path))
+    connection = Connection(path, timeout=60)
+    try:
+        connection.request("POST", "/sandboxer.agent.v1.Agent/ListLeases", "{}", {"Content-Type": "application/json"})
+        for lease in json.load(connection.getresponse()).get("leases", []):
+            print("lease", lease["name"])
+    except (ConnectionRefusedError, FileNotFoundError):
+        pass  # An agent that has left.
+"#;
 
 fn compose(place: &Place) {
     place.write("app/compose.yaml", STACK);
@@ -182,7 +210,7 @@ fn compose(place: &Place) {
         "host": "build-1",
         "inputs": {"repo": place.path("app")},
         "other_inputs": {"repo": place.path("other")},
-        "inventory": place.on_host(&format!("cd /root; {HOLDINGS}")),
+        "inventory": place.inventory(ENGINE),
     }));
 }
 
@@ -195,20 +223,13 @@ fn workspaces(place: &Place, inputs: serde_json::Value, other: serde_json::Value
     place.plan(json!({
         "inputs": inputs,
         "other_inputs": other,
-        "inventory": place.on_host("cd /root; ls -A sandboxer .sandboxer/workspaces 2> /dev/null; :"),
+        "inventory": place.inventory(":"),
     }));
 }
 
 fn vm_packer(place: &Place) {
-    let manifest = json!({
-        "id": "ext.vm-packer",
-        "title": "Workspaces on pre-built VMs",
-        "version": "0.2.0",
-        "handler": "builtin:vm-packer",
-        "capabilities": {"isolation_levels": ["none", "process"], "pricing_model": "self-hosted"},
-        "config": {"vms": {"build-1": "build-1"}},
-    });
-    place.write("catalog/extensions/ext.vm-packer.yaml", manifest.to_string());
+    let shipped = std::fs::read_to_string(repository().join("extensions/ext.vm-packer.yaml")).expect("a manifest");
+    place.write("catalog/extensions/ext.vm-packer.yaml", format!("{shipped}config: {{vms: {{build-1: build-1}}}}\n"));
     workspaces(place, json!({"vm": "build-1"}), json!({"vm": "build-1", "repo": place.path("app")}));
 }
 
