@@ -238,7 +238,7 @@ impl Model {
         } else if self.is(Mutation::SplitsTheWordsOfCommands) {
             "command=$2; shift 3; exec /bin/sh -c \"$command\" sh $*"
         } else if self.is(Mutation::CommandsSeeOtherFiles) {
-            "cd /; exec /bin/sh \"$@\""
+            "cd \"$MODEL_OBJECT/bin\"; exec /bin/sh \"$@\""
         } else {
             return;
         };
