@@ -1,5 +1,6 @@
 use crate::bench::{Bench, read_if_answered};
 use crate::check::{Stop, Verdict, check, hold};
+use crate::checks::wire::wrong_inputs_are_named::schema;
 use crate::fault::{Fault, When};
 use sandboxer_reach::Route;
 use sandboxer_sdk::wire::AskProvision;
@@ -32,7 +33,7 @@ const HOSTILE: [&str; 9] = [
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn run(bench: &Bench) -> Verdict {
-    let schema = bench.subject().manifest.inputs_schema.clone().unwrap_or_default();
+    let schema = schema(bench).await?;
     let properties = schema["properties"].as_object().cloned().unwrap_or_default();
     let is_text = |property: &Value| property["type"] == "string" && property.get("enum").is_none();
     let names: Vec<String> =

@@ -33,7 +33,7 @@ async fn run(bench: &Bench) -> Verdict {
 }
 
 /// The manifest's, or what the extension says of itself.
-async fn schema(bench: &Bench) -> Result<Value, Stop> {
+pub(in crate::checks) async fn schema(bench: &Bench) -> Result<Value, Stop> {
     if let Some(schema) = &bench.subject().manifest.inputs_schema {
         return Ok(schema.clone());
     }
