@@ -143,9 +143,10 @@ fn build(project: &Path, name: &str) {
     command.args(["build", "--offline", "--quiet", "--target-dir"]).arg(&target).current_dir(project);
     let output = command.output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let find = |folder: &str| Some(target.join(folder).join("debug").join(name)).filter(|path| path.is_file());
+    let program = format!("{name}-extension");
+    let find = |folder: &str| Some(target.join(folder).join("debug").join(&program)).filter(|path| path.is_file());
     let built = find("").or_else(|| find("x86_64-unknown-linux-gnu")).expect("a program");
-    std::fs::copy(built, project.join("extensions").join(name)).expect("ours");
+    std::fs::copy(built, project.join("extensions").join(&program)).expect("ours");
 }
 
 fn network(name: &str) -> (Network, Host) {
@@ -235,16 +236,16 @@ fn vm_packer(place: &Place) {
 
 fn python_compose_ssh(place: &Place) {
     compose(place);
-    reference(place, "python-compose-ssh", "compose_ssh:ComposeSSHExtension", "container");
+    reference(place, "python-compose-ssh", "compose_ssh:ComposeSSHExtension", "container", &["labels", "idempotent"]);
 }
 
 fn python_vm_packer(place: &Place) {
     workspaces(place, json!({"vm": "build-1"}), json!({"vm": "build-1", "repo": place.path("app")}));
-    reference(place, "python-vm-packer", "vm_packer:VMPackerExtension", "none");
+    reference(place, "python-vm-packer", "vm_packer:VMPackerExtension", "none", &["labels", "attach", "idempotent"]);
 }
 
 /// A manifest of a class of the Python package, whose `ssh` reads the configuration of the test's own network.
-fn reference(place: &Place, name: &str, class: &str, isolation: &str) {
+fn reference(place: &Place, name: &str, class: &str, isolation: &str, features: &[&str]) {
     let (network, host) = place.network.as_ref().expect("a host");
     let config = network.ssh_config(&[(host.name(), host.address())]);
     let machines = json!({host.name(): {"target": host.name(), "config_file": config}});
@@ -253,7 +254,7 @@ fn reference(place: &Place, name: &str, class: &str, isolation: &str) {
         "title": "A reference in Python",
         "version": "0.1.0",
         "handler": format!("python:sandboxer.extensions.{class}"),
-        "capabilities": {"isolation_levels": [isolation], "pricing_model": "self-hosted", "features": ["labels", "idempotent"]},
+        "capabilities": {"isolation_levels": [isolation], "pricing_model": "self-hosted", "features": features},
         "concurrency": 4,
         "config": {"hosts": machines, "vms": machines},
     });
