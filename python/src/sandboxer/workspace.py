@@ -36,8 +36,8 @@ rm -f "intent.$$"
 pwd -P
 exit "$same"
 """
-# What is unfinished is never called `work`, and is nobody else's: two may fill one workspace at once. A workspace that is there is
-# left as it is.
+# What is unfinished is never called `work`, and is nobody else's: two may fill one workspace at once. A workspace that is
+# there is left as it is.
 _EMPTY = 'mkdir -p -- "$1/work"'
 _BEGIN = """set -eu
 cd -- "$1"
@@ -56,8 +56,8 @@ cd -- "$1"
 [ ! -d work ] || exit 0
 GIT_TERMINAL_PROMPT=0 git clone --quiet -- "$3" "$2"
 """
-# Whoever works below the folder would make it anew, or keep it from going: commands of the sandbox, and what an attempt to make it
-# has left behind that was lost. Its own words are not among them, so that they may be a part of longer ones.
+# Whoever works below the folder would make it anew, or keep it from going: commands of the sandbox, and what a lost attempt to
+# make it has left running.
 _END = """set -u
 [ -e "$1" ] || exit 10
 if [ -e "$1/intent" ] && [ "$(head -n 1 "$1/intent")" != "$2" ]; then exit 3; fi

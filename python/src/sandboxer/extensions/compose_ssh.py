@@ -117,8 +117,8 @@ class ComposeSSHExtension(SandboxExtension):
         sandbox_id, host = checked_id(handle["sandbox_id"]), handle["host"]
         workspace = self._workspace(sandbox_id, host)
         report: dict[str, Any] = {"removed": [], "already_absent": [], "retained": [], "errors": []}
-        # An attempt to bring the stack up that was lost would go on behind our back. Raises when the sandbox is another owner's,
-        # before anything of it is touched.
+        # A lost attempt to bring the stack up would go on behind our back. Raises when the sandbox is another owner's, before
+        # anything of it is touched.
         workspace.end_processes()
         project = _project(sandbox_id)
         status, said = workspace.script(_DOWN, _LABEL + project, project)
