@@ -5,6 +5,7 @@ use crate::processes::VARIABLE;
 use rustix::thread::{Timespec, nanosleep};
 use sandboxer_agent::{Listen, Options};
 use sandboxer_sdk::{Clock, SystemClock};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -19,14 +20,16 @@ pub(crate) const LATE: &str = "late";
 /// How often a watchdog looks at its sandbox.
 const WATCHING: Duration = Duration::from_millis(100);
 
-/// Starts one of them.
+/// Starts one of them. Returns once it is in a session of its own: before that, the end of whoever started it is its own end.
 #[allow(clippy::disallowed_methods, reason = "a child gets what this process has")]
 pub(crate) fn start(words: &[&str], environment: &[(String, String)]) -> std::io::Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut command = Command::new(std::env::current_exe()?);
     command.args(words).env_clear().env("PATH", path).envs(environment.iter().cloned());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().map(drop)
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    // One that ends before it says so has been ended.
+    child.stdout.take().map_or(Ok(0), |mut said| said.read(&mut [0])).map(drop)
 }
 
 /// `agent FOLDER BOOT_MS`: listens once it has booted.
@@ -79,9 +82,10 @@ fn own_path(folder: &Path) -> Option<(String, String)> {
     own.exists().then(|| ("PATH".to_owned(), format!("{}:{path}", own.display())))
 }
 
-/// In a session of its own.
+/// In a session of its own, of which it tells whoever started it, if that is still there.
 fn alone() {
     rustix::process::setsid().unwrap();
+    std::io::stdout().write_all(b"\n").unwrap_or_default();
 }
 
 fn rest(span: Duration) {
