@@ -72,6 +72,7 @@ const CONFINED: [Confined; 5] = [
         to: &[
             "crates/cli/src/config.rs",
             "crates/cli/build.rs",
+            "crates/conformance/src/harness.rs",
             "crates/conformance/src/subject.rs",
             "xtask/",
             "/tests/",

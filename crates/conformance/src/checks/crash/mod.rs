@@ -24,7 +24,7 @@ use crate::bench::{Bench, Named, checked, read_if_answered, told};
 use crate::check::{Stop, Verdict, hold};
 use crate::conversation::{Conversation, Ending};
 use crate::fault::Fault;
-use sandboxer_sdk::wire::AskProvision;
+use sandboxer_sdk::wire::{Ask, AskProvision, AskWaitReady};
 use sandboxer_types::{Lifecycle, Residue};
 use std::time::Duration;
 
@@ -54,18 +54,38 @@ pub(super) fn needs_witness(bench: &Bench) -> Result<(), Stop> {
     }
 }
 
-/// How long a `provision` takes here, by doing one.
-pub(super) async fn provision_time(bench: &Bench) -> Result<Duration, Stop> {
+/// How long each of the three calls takes here.
+pub(super) struct Spans {
+    pub(super) provision: Duration,
+    pub(super) wait_ready: Duration,
+    pub(super) teardown: Duration,
+}
+
+/// Measures them by one sandbox, each in a fresh process, as they are killed later.
+pub(super) async fn spans(bench: &Bench) -> Result<Spans, Stop> {
     let named = bench.name()?;
-    let mut peer = bench.peer()?;
-    let conversation = bench.converse(&mut peer, &named, &bench.provision_of(&named), None).await?;
-    let took = conversation.took;
-    if let Err(failure) = crate::bench::read::<AskProvision>(conversation)? {
-        return Err(Stop::failed(format!("`provision` failed: {}", told(&failure))));
-    }
-    peer.kill().await?;
+    let (provision, made) = timed(bench, &named, &bench.provision_of(&named)).await?;
+    let handle = checked(made.handle, &named)?;
+    let (wait_ready, reached) = timed(bench, &named, &AskWaitReady { handle: handle.clone() }).await?;
+    bench.remember(&named, &reached.reachability);
+    let (teardown, _) = timed(bench, &named, &bench.teardown_of(&named, &handle)).await?;
     must_leave_nothing(bench, &named).await?;
-    Ok(took)
+    Ok(Spans { provision, wait_ready, teardown })
+}
+
+async fn timed<A: Ask>(bench: &Bench, named: &Named, ask: &A) -> Result<(Duration, A::Answer), Stop> {
+    let mut peer = bench.peer()?;
+    let conversation = bench.converse(&mut peer, named, ask, None).await?;
+    let took = conversation.took;
+    let answer = crate::bench::read::<A>(conversation)?;
+    let answer = answer.map_err(|failure| Stop::failed(format!("`{}` failed: {}", A::METHOD, told(&failure))))?;
+    peer.kill().await?;
+    Ok((took, answer))
+}
+
+/// How long a `provision` takes here.
+pub(super) async fn provision_time(bench: &Bench) -> Result<Duration, Stop> {
+    Ok(spans(bench).await?.provision)
 }
 
 /// Provisions, is withdrawn, and holds the answer to what it says: a handle that is one, or an error whose residue is true.
