@@ -43,7 +43,7 @@ up)
     { pwd -P; printf '%s\n' "$@"; printf 'WORD=%s\n' "${WORD-}"; } > "$state/$project/up" ;;
 down)
     [ -e "$state/stuck" ] && { echo "the daemon is busy" >&2; exit 1; }
-    [ "$*" = "down -v --remove-orphans" ] || exit 1
+    [ "$*" = "down --volumes --remove-orphans --timeout 0" ] || exit 1
     rm -rf "$state/$project" ;;
 *) exit 1 ;;
 esac
