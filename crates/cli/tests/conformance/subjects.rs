@@ -109,12 +109,24 @@ impl Place {
     /// Words of a command that prints all that the host has, without ssh: what this script says, and what any machine has.
     fn inventory(&self, script: &str) -> Vec<String> {
         let (_, host) = self.network.as_ref().expect("a host");
-        let mut command = host.command("sh");
-        command.args(["-c", &format!("{script}; {MACHINE}; :"), "sh", "/root"]);
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let words = words.map(|word| word.to_string_lossy().into_owned());
         let agents = host.path("/root/.cache/sandboxer").display().to_string();
-        ["python3".to_owned(), "-c".to_owned(), LEASES.to_owned(), agents].into_iter().chain(words).collect()
+        let head = ["python3".to_owned(), "-c".to_owned(), LEASES.to_owned(), agents];
+        head.into_iter().chain(self.on_host(&format!("{script}; {MACHINE}; :"), "/root")).collect()
+    }
+
+    /// How the host is taken off the network, and put on it again.
+    fn outage(&self) -> serde_json::Value {
+        let script = "printf '%s' \"$1\" | nft -f -";
+        json!({"begin": self.on_host(script, &format!("{REACHED}{REFUSED}")), "end": self.on_host(script, REACHED)})
+    }
+
+    /// Words of a command that runs a script on the host, with this as `$1`.
+    fn on_host(&self, script: &str, word: &str) -> Vec<String> {
+        let (_, host) = self.network.as_ref().expect("a host");
+        let mut command = host.command("sh");
+        command.args(["-c", script, "sh", word]);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
     /// A project of `ext new` in that language.
@@ -181,6 +193,13 @@ const ENGINE: &str = "docker ps -a --format '{{.Names}}'; docker volume ls -q; d
 const MACHINE: &str = "find \"$1\" -mindepth 1 \\( -path \"$1/.cache\" -o -path \"$1/.docker\" \\) -prune -o -print | \
     grep -vxE \"$1/(sandboxer|\\.sandboxer(/(compose|workspaces))?|\\.local(/share(/sandboxer(/compose)?)?)?)\"; \
     cat /proc/[0-9]*/environ 2> /dev/null | tr '\\000' '\\n' | grep '^SANDBOXER_SANDBOX=' | sort -u";
+/// Everything goes through to a host, and every packet is answered with a refusal.
+const REACHED: &str = "table inet outage\ndelete table inet outage\n";
+const REFUSED: &str = "table inet outage {
+    chain in { type filter hook input priority -300; iifname != \"lo\" meta l4proto tcp reject with tcp reset; }
+    chain out { type filter hook output priority -300; oifname != \"lo\" meta l4proto tcp reject with tcp reset; }
+}
+";
 /// Prints what the command says that its arguments are, and the leases that the agents hold whose sockets are below the first one.
 const LEASES: &str = r#"
 import glob, http.client, json, os, socket, subprocess, sys
@@ -212,6 +231,7 @@ fn compose(place: &Place) {
         "inputs": {"repo": place.path("app")},
         "other_inputs": {"repo": place.path("other")},
         "inventory": place.inventory(ENGINE),
+        "outage": place.outage(),
     }));
 }
 
@@ -225,6 +245,7 @@ fn workspaces(place: &Place, inputs: serde_json::Value, other: serde_json::Value
         "inputs": inputs,
         "other_inputs": other,
         "inventory": place.inventory(":"),
+        "outage": place.outage(),
     }));
 }
 
