@@ -45,10 +45,24 @@ pub(crate) struct Common {
     /// The secrets that it is handed, by name.
     pub(crate) secrets: BTreeMap<String, String>,
     /// What the backend had before anything was made.
-    pub(crate) baseline: Option<Vec<String>>,
+    pub(crate) baseline: Mutex<Option<Vec<String>>>,
     /// How many kills at random instants a check makes.
     pub(crate) kills: u32,
     pub(crate) patience: Patience,
+}
+
+impl Common {
+    /// What the backend had before anything was made; `None` when the plan does not say how to ask.
+    pub(crate) fn baseline(&self) -> Option<Vec<String>> {
+        self.baseline.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on, what the backend has is what it had before.
+    pub(crate) async fn take_baseline(&self) -> Result<(), Stop> {
+        let now = self.backend.inventory().await?;
+        *self.baseline.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(())
+    }
 }
 
 /// What one check works with.
@@ -114,6 +128,11 @@ impl Bench {
 
     pub(crate) fn dice(&self) -> MutexGuard<'_, Dice> {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A word of sixteen letters and digits that nobody else has, not even a run of the same seed.
+    pub(crate) fn word(&self) -> String {
+        SystemIds.fresh().to_string().to_ascii_lowercase().split_off(10)
     }
 
     /// How often a fault struck.
@@ -443,7 +462,12 @@ impl Bench {
         for entry in self.common.ledger.entries().into_iter().rev().filter(own) {
             first = first.and(self.sweep_entry(&entry).await);
         }
-        first.and(self.nothing_new().await)
+        let new = self.nothing_new().await;
+        if new.is_err() {
+            // What this check has left is in its own result; the next one is not to be blamed for it.
+            self.common.take_baseline().await?;
+        }
+        first.and(new)
     }
 
     fn named(&self, entry: &Entry) -> Named {

@@ -35,11 +35,6 @@ impl Dice {
     pub(crate) fn instant(&mut self, span: Duration) -> Duration {
         span.mul_f64(self.below(PARTS) as f64 / PARTS as f64)
     }
-
-    /// A word that nobody else has: letters and digits only.
-    pub(crate) fn word(&mut self) -> String {
-        format!("{:016x}", self.next())
-    }
 }
 
 #[cfg(test)]

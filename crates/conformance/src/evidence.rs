@@ -19,7 +19,7 @@ impl Bench {
     /// Who can say what exists, apart from the ways into a sandbox.
     pub(crate) fn witnesses(&self) -> Vec<&'static str> {
         let verbs = [Verb::Recover, Verb::List, Verb::Status].into_iter().filter(|verb| self.has(*verb));
-        let inventory = self.common.baseline.as_ref().map(|_| "the plan's inventory");
+        let inventory = self.common.baseline().map(|_| "the plan's inventory");
         verbs.map(Verb::as_str).chain(inventory).collect()
     }
 
@@ -59,8 +59,8 @@ impl Bench {
             hold!(matches!(found, Found::Present { .. }), "`recover` does not find {}", made.named.sandbox_id);
         }
         if let Some(lines) = self.backend().inventory().await? {
-            let baseline = self.common.baseline.as_deref().unwrap_or_default();
-            hold!(!added(baseline, &lines).is_empty(), "the inventory has nothing of {}", made.named.sandbox_id);
+            let baseline = self.common.baseline().unwrap_or_default();
+            hold!(!added(&baseline, &lines).is_empty(), "the inventory has nothing of {}", made.named.sandbox_id);
         }
         Ok(())
     }
@@ -93,11 +93,11 @@ impl Bench {
 
     /// That the backend has nothing that it did not have before, once everything was removed.
     pub(crate) async fn nothing_new(&self) -> Result<(), Stop> {
-        let Some(baseline) = &self.common.baseline else { return Ok(()) };
+        let Some(baseline) = self.common.baseline() else { return Ok(()) };
         let end = Instant::now() + self.common.patience.vanishing;
         loop {
             let lines = self.backend().inventory().await?.unwrap_or_default();
-            let new = added(baseline, &lines);
+            let new = added(&baseline, &lines);
             if new.is_empty() {
                 return Ok(());
             }

@@ -13,7 +13,7 @@ use sandboxer_sdk::wire::{AskDescribe, Described};
 use sandboxer_sdk::{Clock, Ids, SystemClock, SystemIds};
 use sandboxer_types::{CheckOutcome, CheckResult, ConformanceLevel, ConformanceReport, Failure, OwnerId};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -144,16 +144,15 @@ impl Suite {
             stranger: OwnerId::from_ulid(SystemIds.fresh()),
             verbs: self.subject.declared(),
             secrets,
-            baseline: None,
+            baseline: Mutex::default(),
             kills: self.kills,
             patience: self.patience,
         });
         // What does not work here fails the checks that need it, and they say why.
         let described = Bench::new(common.clone(), self.seed, "describe").describe().await;
-        let baseline = common.backend.inventory().await.ok().flatten();
+        common.take_baseline().await.ok();
         if let Some(common) = Arc::get_mut(&mut common) {
             common.verbs.extend(described.ok().and_then(Result::ok).into_iter().flat_map(|described| described.verbs));
-            common.baseline = baseline;
         }
         common
     }

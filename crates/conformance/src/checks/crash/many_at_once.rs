@@ -82,7 +82,7 @@ async fn next_handle(
 }
 
 async fn words_stay_apart(bench: &Bench, made: &[Made]) -> Verdict {
-    let words: Vec<String> = made.iter().map(|_| bench.dice().word()).collect();
+    let words: Vec<String> = made.iter().map(|_| bench.word()).collect();
     try_join_all(
         made.iter()
             .zip(&words)

@@ -18,7 +18,7 @@ const LOOKING: Duration = Duration::from_millis(200);
 
 async fn run(bench: &Bench) -> Verdict {
     let made = bench.make().await?;
-    let word = bench.dice().word();
+    let word = bench.word();
     let entered = match bench.enter(&made).await {
         Err(Stop::Skipped(_)) => false,
         session => {

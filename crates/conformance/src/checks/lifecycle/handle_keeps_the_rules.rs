@@ -11,7 +11,7 @@ check!(
 );
 
 async fn run(bench: &Bench) -> Verdict {
-    let word = bench.dice().word();
+    let word = bench.word();
     let longest = format!("z-{word}-{}-0", "long".repeat(4) + "er");
     hold!(longest.len() == 40 - 1, "the suite's own id has {} letters", longest.len());
     for id in [format!("{longest}9"), format!("z{}", &word[..6])] {

@@ -44,7 +44,7 @@ async fn run(bench: &Bench) -> Verdict {
     let folder = tempfile::tempdir().map_err(|error| Stop::failed(format!("no temporary folder: {error}")))?;
     for name in &names {
         for text in HOSTILE {
-            let file = folder.path().join(bench.dice().word());
+            let file = folder.path().join(bench.word());
             let text = text.replace("{file}", &file.to_string_lossy());
             try_input(bench, name, &text).await?;
             must_not_exist(bench, &file, name, &text).await?;

@@ -12,7 +12,7 @@ check!(
 );
 
 async fn run(bench: &Bench) -> Verdict {
-    let word = bench.dice().word();
+    let word = bench.word();
     let short = &word[..8];
     let middle = make(bench, &format!("n{short}")).await?;
     let others = [make(bench, &format!("n{short}-b")).await?, make(bench, &format!("a-n{short}")).await?];

@@ -28,7 +28,7 @@ async fn once(bench: &Bench, number: usize) -> Verdict {
         skipped @ Stop::Skipped(_) => skipped,
     };
     let made = bench.make().await.map_err(counted)?;
-    let word = bench.dice().word();
+    let word = bench.word();
     let session = bench.enter(&made).await.map_err(counted)?;
     leave_word(session.as_ref(), &made, &word).await.map_err(counted)?;
     let again = bench.enter(&made).await.map_err(counted)?;

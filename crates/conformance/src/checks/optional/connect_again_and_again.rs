@@ -21,7 +21,7 @@ async fn run(bench: &Bench) -> Verdict {
     let mut reachability = made.reachability.clone();
     (reachability.agent, reachability.ssh, reachability.enter) = (None, None, None);
     let by_connect = Made { reachability, ..made.clone() };
-    let word = bench.dice().word();
+    let word = bench.word();
     let first = bench.enter(&by_connect).await?;
     leave_word(first.as_ref(), &by_connect, &word).await?;
     for _ in 0..2 {

@@ -18,8 +18,8 @@ async fn run(bench: &Bench) -> Verdict {
     bench.needs(Verb::Fork)?;
     let source = bench.make().await?;
     // One after the other: in one statement the dice would be held while they are asked for.
-    let word = bench.dice().word();
-    let other = bench.dice().word();
+    let word = bench.word();
+    let other = bench.word();
     let session = bench.enter(&source).await?;
     leave_word(session.as_ref(), &source, &word).await?;
     let named = bench.name()?;

@@ -18,7 +18,7 @@ async fn run(bench: &Bench) -> Verdict {
     bench.needs(Verb::Pause)?;
     bench.needs(Verb::Resume)?;
     let made = bench.make().await?;
-    let word = bench.dice().word();
+    let word = bench.word();
     let entered = match bench.enter(&made).await {
         Err(Stop::Skipped(_)) => false,
         session => leave_word(session?.as_ref(), &made, &word).await.map(|()| true)?,

@@ -18,7 +18,7 @@ async fn run(bench: &Bench) -> Verdict {
     bench.needs(Verb::Snapshot)?;
     bench.needs(Verb::Restore)?;
     let source = bench.make().await?;
-    let word = bench.dice().word();
+    let word = bench.word();
     let session = bench.enter(&source).await?;
     leave_word(session.as_ref(), &source, &word).await?;
     // The snapshot goes with the sandbox that is restored from it.
