@@ -189,15 +189,15 @@ const HOSTS: &str = "hosts:\n  - id: build-1\n    ssh: build-1\n";
 const ENGINE: &str = "docker ps -a --format '{{.Names}}'; docker volume ls -q; docker images -q; \
                       docker network ls --filter type=custom --format '{{.Name}}'";
 /// What a machine has whose home is `$1`: files, but for our agent with its sockets, the engine's client's own and the folders of all
-/// sandboxes; processes that bear a sandbox's name, once each.
+/// sandboxes; processes that bear a sandbox's name, once each. Behind the id that name has letters of the owner, which are left out: one
+/// id is not to be found in another's name.
 const MACHINE: &str = "find \"$1\" -mindepth 1 \\( -path \"$1/.cache\" -o -path \"$1/.docker\" \\) -prune -o -print | \
     grep -vxE \"$1/(sandboxer|\\.sandboxer(/(compose|workspaces))?|\\.local(/share(/sandboxer(/compose)?)?)?)\"; \
-    cat /proc/[0-9]*/environ 2> /dev/null | tr '\\000' '\\n' | grep '^SANDBOXER_SANDBOX=' | sort -u";
-/// Everything goes through to a host, and every packet is answered with a refusal.
+    cat /proc/[0-9]*/environ 2> /dev/null | tr '\\000' '\\n' | sed -n 's/^SANDBOXER_SANDBOX=\\(.*\\)-[^-]*$/processes of \\1/p' | sort -u";
+/// Everything goes through to a host, and every packet that comes is answered with a refusal.
 const REACHED: &str = "table inet outage\ndelete table inet outage\n";
 const REFUSED: &str = "table inet outage {
     chain in { type filter hook input priority -300; iifname != \"lo\" meta l4proto tcp reject with tcp reset; }
-    chain out { type filter hook output priority -300; oifname != \"lo\" meta l4proto tcp reject with tcp reset; }
 }
 ";
 /// Prints what the command says that its arguments are, and the leases that the agents hold whose sockets are below the first one.
@@ -217,7 +217,7 @@ for path in glob.glob(sys.argv[1] + "/*/*.sock"):
     try:
         connection.request("POST", "/sandboxer.agent.v1.Agent/ListLeases", "{}", {"Content-Type": "application/json"})
         for lease in json.load(connection.getresponse()).get("leases", []):
-            print("lease", lease["name"])
+            print("lease of", lease["name"].rpartition("-")[0])
     except (ConnectionRefusedError, FileNotFoundError):
         pass  # An agent that has left.
 "#;
