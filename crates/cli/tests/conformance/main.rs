@@ -1,4 +1,6 @@
 //! The conformance suite over our own extensions, the references and what `ext new` writes, beside real backends.
+//!
+//! `SANDBOXER_TEST_CHECKS` names the only checks to run; `SANDBOXER_PUBLISH` a folder that is given the reports of whole runs.
 
 mod subjects;
 
@@ -24,6 +26,10 @@ fn holds(name: &str) {
     assert!(failed.is_empty(), "{name} fails\n{}", failed.join("\n"));
     assert_eq!(report.left_over, [""; 0], "{name}");
     assert!(status.success(), "{name}: {status}");
+    if let Some(folder) = std::env::var_os("SANDBOXER_PUBLISH") {
+        let text = serde_json::to_string_pretty(&report).expect("a report") + "\n";
+        std::fs::write(Path::new(&folder).join(format!("{name}.json")), text).expect("a folder for reports");
+    }
 }
 
 mod root {
