@@ -44,6 +44,7 @@ class WithoutANetwork(unittest.TestCase):
             ({"vm": "x", "ssh_port": "22"}, {"ssh_port"}), ({"vm": "x", "tunnel_port": True}, {"tunnel_port"}),
             ({"vm": "x", "ssh_port": 70000, "size": 1}, {"ssh_port", "size"}), ({"vm": "-oProxyCommand=id"}, {"ssh"}),
             ({"ssh_target": "a b"}, {"ssh"}), ({"vm": "x", "workspace_dir": "/srv/../etc"}, {"workspace_dir"}),
+            ({"ssh_target": "../../x"}, {"ssh"}), ({"vm": "$(id)"}, {"ssh"}),
             ({"vm": "x", "workspace_dir": "/"}, {"workspace_dir"}), ({"vm": "x", "repo": "-x"}, {"repo"}),
         ]  # fmt: skip
         with patch.object(SSHConfig, "run", side_effect=AssertionError("nothing may be done")):

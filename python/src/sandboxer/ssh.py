@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,10 @@ Input = Union[bytes, str, IO[bytes], None]
 UNREACHABLE = 255
 """The status with which `ssh` itself fails."""
 NO_SUCH_COMMAND = 127
+# What can only be a user and a machine: never an option, a path or a word of a shell's.
+_DESTINATION = re.compile(
+    r"(ssh://)?([A-Za-z0-9_.][A-Za-z0-9_.+-]*@)?(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.:][A-Za-z0-9_.:%-]*)"
+)
 # In seconds: more than the system takes for a time to wait is a call without a deadline.
 _LONGEST = 1_000_000.0
 
@@ -28,7 +33,7 @@ class SSHConfig:
 
     `target` is `[user@]host`, a name of `ssh`'s own configuration, or `ssh://…`. `config_file` stands in for
     `~/.ssh/config`; `options` are `ssh`'s `-o`, by name. `connect_timeout` is in seconds. Nobody is ever asked for a
-    password. Raises `InvalidInput` for a target that `ssh` would take for an option.
+    password. Raises `InvalidInput` for a target that is neither, such as one that `ssh` would take for an option.
     """
 
     target: str
@@ -39,8 +44,7 @@ class SSHConfig:
     connect_timeout: int = 10
 
     def __post_init__(self) -> None:
-        plain = self.target.strip()
-        if not plain or plain.startswith("-") or any(c.isspace() or not c.isprintable() for c in self.target):
+        if not _DESTINATION.fullmatch(self.target):
             raise InvalidInput(f"`{self.target!r}` is no ssh destination", fields={"ssh": "is no destination"})
         if self.port is not None and not 0 < self.port < 65536:
             raise InvalidInput(f"{self.port} is no port", fields={"ssh_port": "is not from 1 to 65535"})
