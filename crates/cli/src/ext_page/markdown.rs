@@ -14,7 +14,7 @@ pub(super) fn prose(text: &str) -> String {
         match letter {
             '<' => prose.push_str("&lt;"),
             letter if letter.is_whitespace() => prose.push(' '),
-            letter => prose.extend(harmless(letter.encode_utf8(&mut [0; 4])).chars()),
+            letter => prose.push_str(&harmless(letter.encode_utf8(&mut [0; 4]))),
         }
         prose
     })

@@ -1,5 +1,7 @@
 //! `ext new` and `ext docs`: what an author begins with, and the page about what came of it.
 
+#![allow(clippy::disallowed_methods, reason = "cargo and its tools are found as they are by who runs the tests")]
+
 use crate::support::{House, Outcome, Running, Transcript, Who};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
