@@ -20,7 +20,7 @@ pub(crate) fn kills(all: &[Done]) -> u64 {
 pub(crate) fn page(all: &[Done], seed: u64) -> String {
     let days: BTreeSet<&str> = all.iter().map(|done| done.on.as_str()).collect();
     let mut page =
-        String::from("<!-- Written by `cargo xtask soak`. Nobody edits it. -->\n\n# Killed ten thousand times\n\n");
+        String::from("<!-- Written by `cargo xtask soak`. Nobody edits it. -->\n\n# Killed again and again\n\n");
     let failures = all.iter().filter(|done| is_failed(done)).count();
     writeln!(
         page,

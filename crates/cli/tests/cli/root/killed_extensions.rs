@@ -68,6 +68,8 @@ config: {folder: ../kept}
         symlink(env!("CARGO_BIN_EXE_sandboxer"), house.path("programs/sandboxer")).expect("ours");
         let inventory = house.work().join(inventory);
         std::fs::create_dir(&inventory).expect("ours");
+        // By this the one in shell knows that its backend is there.
+        std::fs::write(inventory.join(".backend"), "").expect("ours");
         Self { house, profile, inventory, random: Random::new() }
     }
 
@@ -138,7 +140,8 @@ config: {folder: ../kept}
 
     fn kept(&self) -> BTreeSet<String> {
         let entries = std::fs::read_dir(&self.inventory).expect("there").flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| !name.starts_with('.')).collect()
     }
 
     /// After a `reconcile`: the sandboxes that are ready, all others being gone, in the store as in the backend.
@@ -203,7 +206,7 @@ fn in_python() {
 
 #[test]
 fn in_shell() {
-    Backend::of_page(include_str!("../../../../../docs/extension-protocol.md"), "scratch", "scratch").repeat();
+    Backend::of_page(include_str!("../../../../../docs/extension-protocol.md"), "scratch", "boxes").repeat();
 }
 
 #[test]

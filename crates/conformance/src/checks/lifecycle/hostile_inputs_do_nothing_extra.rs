@@ -17,14 +17,11 @@ check!(
     proves: "what an agent asks for cannot become what the host does"
 );
 
-/// What would write the file `{file}` if it were more than a text.
-const HOSTILE: [&str; 9] = [
-    "; touch {file}",
-    "$(touch {file})",
-    "`touch {file}`",
-    "' ; touch {file} ; '",
-    "\" ; touch {file} ; \"",
-    "| touch {file} #",
+/// What would write the file `{file}` if it were more than a text: to a shell in any quotes or none, to ssh, and to whoever
+/// makes a path of it.
+const HOSTILE: [&str; 5] = [
+    "x; touch {file} | touch {file} & $(touch {file}) `touch {file}` #",
+    "x' ; touch {file} ; ' \" ; touch {file} ; \" $(touch {file})",
     "x\ntouch {file}\n",
     "-oProxyCommand=touch {file}",
     "../../../../../../../../{file}",
