@@ -19,22 +19,12 @@ pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
     }
     // The binary as it is shipped: what tests measure and kill should be what people run.
     shell::run("cargo", &["build", "--package", "sandboxer"])?;
-    let threads = threads()?.to_string();
-    shell::run(
-        "cargo",
-        &["nextest", "run", "--workspace", "--no-fail-fast", "--test-threads", &threads, "-E", &expression],
-    )?;
+    shell::run("cargo", &["nextest", "run", "--workspace", "--no-fail-fast", "-E", &expression])?;
     if filter.is_none() {
         shell::run("cargo", &["test", "--workspace", "--doc", "--quiet"])?;
         fuzz::briefly(SECONDS_OF_FUZZING)?;
     }
     Ok(())
-}
-
-/// Half as many again as there are processors: many tests wait for networks, engines and leases.
-fn threads() -> anyhow::Result<usize> {
-    let processors = std::thread::available_parallelism()?.get();
-    Ok(processors + processors / 2)
 }
 
 fn check() -> anyhow::Result<()> {

@@ -198,8 +198,10 @@ fn a_report_counts_while_it_is_about_this_very_extension() {
     transcript.run(&[&typed[..], &["--report", "stray.json"]].concat()).succeeded();
     assert_eq!(read(&house, "registry/ext.boxes.json")["conformance"], stated);
 
-    transcript.note("the manifest changes, in its config alone");
-    house.write("mine/extensions/ext.boxes.yaml", MANIFEST.replace("/srv/boxes", "/srv/other"));
+    transcript.note("the manifest changes, in what it can do");
+    let changed = MANIFEST.replace("/srv/boxes", "/srv/other").replace("concurrency: 4", "concurrency: 5");
+    assert!(changed.contains("concurrency: 5"), "it is in the manifest");
+    house.write("mine/extensions/ext.boxes.yaml", changed);
     transcript.run(&["registry", "check", "--catalog", "mine"]).ended_with(4);
     transcript.run(&["registry", "export", "--catalog", "mine"]).succeeded();
     assert_eq!(read(&house, "registry/ext.boxes.json").get("conformance"), None);

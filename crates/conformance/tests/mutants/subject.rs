@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 /// How often each check kills at random.
-const KILLS: u32 = 3;
+const KILLS: u32 = 12;
 
 /// How long is waited: as long as a busy machine needs, and no longer.
 const PATIENCE: Patience = Patience {

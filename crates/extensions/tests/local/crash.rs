@@ -87,7 +87,8 @@ async fn killed_at_any_instant_everything_can_be_removed() {
     let mut numbers = Numbers(SEED);
     let mut found = 0;
     for round in 0..ROUNDS {
-        let id: SandboxId = format!("crash-{round}").parse().expect("valid");
+        // Nobody else's: the same test may run at the same time as another user.
+        let id: SandboxId = format!("crash-{}-{round}", std::process::id()).parse().expect("valid");
         let copied = if round % 3 == 0 { repository.as_path() } else { Path::new("") };
         let delay = Duration::from_micros(numbers.below(latest));
         let victim = numbers.below(3);
