@@ -1,11 +1,12 @@
 //! Whether something exists: what everybody says who could know.
 
-use crate::bench::{Bench, Made, Named, told};
+use crate::asking::told;
+use crate::bench::{Bench, Made, Named};
 use crate::check::{Stop, hold};
 use sandboxer_reach::{AgentSession, Connector, Doorway, ProcessStream, Route, Session, SessionOptions, UnixSocket};
 use sandboxer_sdk::wire::{AskConnect, AskList, AskRecover, AskStatus, Found};
 use sandboxer_sdk::{Connection, ObservedState};
-use sandboxer_types::{ErrorKind, OwnerId, Reachability, SandboxId, SandboxMark, SshDestination, Verb};
+use sandboxer_types::{ErrorKind, OwnerId, Reachability, SandboxId, SandboxMark, Verb};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,17 +203,7 @@ impl Bench {
 
 /// The machine that a sandbox is reached through, if any.
 pub(crate) fn route(reachability: &Reachability) -> Result<Option<Route>, Stop> {
-    if reachability.ssh.is_none() && reachability.enter.is_none() {
-        return Ok(None);
-    }
-    let destination = |address: &Option<String>| -> Result<Option<SshDestination>, Stop> {
-        let parsed = address.as_deref().map(str::parse).transpose();
-        parsed.map_err(|fault: sandboxer_types::SshDestinationFault| Stop::failed(fault.to_string()))
-    };
-    Ok(Some(match destination(&reachability.ssh)? {
-        Some(ssh) => Route::Ssh { destination: ssh, jump: destination(&reachability.jump)? },
-        None => Route::Here,
-    }))
+    Route::of(reachability).map_err(|fault| Stop::failed(fault.to_string()))
 }
 
 fn connector(connection: Connection) -> Result<Box<dyn Connector>, Stop> {

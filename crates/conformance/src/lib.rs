@@ -11,6 +11,7 @@
 //!
 //! `sandboxer ext test` is this suite on the command line; `docs/conformance.md` lists the checks.
 
+mod asking;
 mod backend;
 mod bench;
 mod check;
@@ -25,6 +26,7 @@ pub mod harness;
 mod inside;
 mod junit;
 mod ledger;
+mod making;
 mod page;
 mod patience;
 mod peer;

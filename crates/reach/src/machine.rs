@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandboxer_types::SshDestination;
+use sandboxer_types::{Reachability, SshDestination, SshDestinationFault};
 use tokio::sync::OnceCell;
 
 use crate::connect::Here;
@@ -43,6 +43,23 @@ impl Route {
             Some(destination) => Self::Ssh { destination, jump: None },
             None => Self::Here,
         }
+    }
+
+    /// To the machine that a sandbox is reached through; `None` where it is not reached through one.
+    ///
+    /// # Errors
+    ///
+    /// When an address is none.
+    pub fn of(reachability: &Reachability) -> Result<Option<Self>, SshDestinationFault> {
+        if reachability.ssh.is_none() && reachability.enter.is_none() {
+            return Ok(None);
+        }
+        let destination = |address: &Option<String>| address.as_deref().map(str::parse).transpose();
+        Ok(Some(match destination(&reachability.ssh)? {
+            Some(ssh) => Self::Ssh { destination: ssh, jump: destination(&reachability.jump)? },
+            // On the way to this machine nothing lies in between.
+            None => Self::Here,
+        }))
     }
 }
 

@@ -69,12 +69,11 @@ impl Attachment {
     ///
     /// `contract_violation` where an address is none.
     pub fn of(reachability: &Reachability) -> Result<Option<Self>, Failure> {
-        if reachability.ssh.is_none() && reachability.enter.is_none() {
-            return Ok(None);
-        }
-        let ssh = destination(reachability.ssh.as_deref())?;
-        // On the way to this machine nothing lies in between.
-        let jump = if ssh.is_some() { destination(reachability.jump.as_deref())? } else { None };
+        let Some(route) = Route::of(reachability).map_err(|fault| not_an_address(&fault))? else { return Ok(None) };
+        let (ssh, jump) = match route {
+            Route::Here => (None, None),
+            Route::Ssh { destination, jump } => (Some(destination), jump),
+        };
         // This machine is nobody's sandbox.
         let owns_machine = reachability.owns_machine && ssh.is_some();
         let expire = reachability.expire.clone().unwrap_or_default();
@@ -102,13 +101,10 @@ impl Attached {
     }
 }
 
-fn destination(address: Option<&str>) -> Result<Option<SshDestination>, Failure> {
-    let parsed = address.map(str::parse).transpose();
-    parsed.map_err(|fault: SshDestinationFault| {
-        Failure::new(ErrorKind::ContractViolation, fault.to_string())
-            .with_residue(Residue::Present)
-            .with_hint(SshDestination::FORMS)
-    })
+fn not_an_address(fault: &SshDestinationFault) -> Failure {
+    Failure::new(ErrorKind::ContractViolation, fault.to_string())
+        .with_residue(Residue::Present)
+        .with_hint(SshDestination::FORMS)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::{must_leave_nothing, needs_witness};
-use crate::bench::{Bench, Named, may_pass, told};
+use crate::asking::{may_pass, told};
+use crate::bench::{Bench, Named};
 use crate::check::{Stop, Verdict, check, hold};
 use crate::fault::{Act, Fault, When};
 use sandboxer_types::{ErrorKind, Failure, Lifecycle};

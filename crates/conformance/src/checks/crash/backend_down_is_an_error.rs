@@ -1,4 +1,5 @@
-use crate::bench::{Bench, Made, Named, told};
+use crate::asking::told;
+use crate::bench::{Bench, Made, Named};
 use crate::check::{Stop, Verdict, check, hold};
 use sandboxer_types::{CleanupReport, Failure, Residue, SshDestination};
 

@@ -1,8 +1,10 @@
 use super::{must_leave_nothing, needs_witness};
-use crate::bench::{Bench, Named, checked, read_if_answered, told};
+use crate::asking::{read_if_answered, told};
+use crate::bench::{Bench, Named};
 use crate::check::{Stop, Verdict, check};
 use crate::conversation::{Conversation, Hold, converse};
 use crate::fault::{Act, Fault, When};
+use crate::making::checked;
 use sandboxer_sdk::wire::AskProvision;
 use sandboxer_types::Residue;
 use std::sync::Arc;

@@ -1,6 +1,8 @@
-use crate::bench::{Bench, Made, Named, checked, told};
+use crate::asking::told;
+use crate::bench::{Bench, Made, Named};
 use crate::check::{Stop, Verdict, check};
 use crate::inside::{leave_word, must_have_word};
+use crate::making::checked;
 use crate::peer::{Heard, Peer};
 use futures::future::try_join_all;
 use sandboxer_sdk::wire::{FromExtension, Made as MadeAnswer};

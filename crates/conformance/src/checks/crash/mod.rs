@@ -20,10 +20,12 @@ pub(super) mod somebody_knows_what_exists;
 pub(super) mod torn_down_ten_times;
 pub(super) mod unknown_ids_are_no_error;
 
-use crate::bench::{Bench, Named, checked, read_if_answered, told};
+use crate::asking::{read_if_answered, told};
+use crate::bench::{Bench, Named};
 use crate::check::{Stop, Verdict, hold};
 use crate::conversation::{Conversation, Ending};
 use crate::fault::Fault;
+use crate::making::checked;
 use sandboxer_sdk::wire::{Ask, AskProvision, AskWaitReady};
 use sandboxer_types::{Lifecycle, Residue};
 use std::time::Duration;
@@ -77,7 +79,7 @@ async fn timed<A: Ask>(bench: &Bench, named: &Named, ask: &A) -> Result<(Duratio
     let mut peer = bench.peer()?;
     let conversation = bench.converse(&mut peer, named, ask, None).await?;
     let took = conversation.took;
-    let answer = crate::bench::read::<A>(conversation)?;
+    let answer = crate::asking::read::<A>(conversation)?;
     let answer = answer.map_err(|failure| Stop::failed(format!("`{}` failed: {}", A::METHOD, told(&failure))))?;
     peer.kill().await?;
     Ok((took, answer))

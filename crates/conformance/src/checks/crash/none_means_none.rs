@@ -1,5 +1,6 @@
 use super::{must_leave_nothing, needs_witness, provision_time, withdraw};
-use crate::bench::{Bench, Named, told};
+use crate::asking::told;
+use crate::bench::{Bench, Named};
 use crate::check::{Verdict, check, hold};
 use crate::fault::{Fault, When};
 use sandboxer_sdk::wire::AskWaitReady;
@@ -24,7 +25,7 @@ async fn run(bench: &Bench) -> Verdict {
     let made = bench.make().await?;
     let waiting = AskWaitReady { handle: made.handle.clone() };
     let conversation = bench.ask_with(&made.named, &waiting, Fault::cancel(When::Message(0))).await?;
-    if let Some(Err(failure)) = crate::bench::read_if_answered::<AskWaitReady>(conversation)? {
+    if let Some(Err(failure)) = crate::asking::read_if_answered::<AskWaitReady>(conversation)? {
         hold!(
             failure.residue != Residue::None,
             "of a sandbox that is there it says that nothing is left: {}",

@@ -1,8 +1,10 @@
 use super::must_leave_nothing;
-use crate::bench::{Bench, checked, read};
+use crate::asking::read;
+use crate::bench::Bench;
 use crate::check::{Stop, Verdict, check};
 use crate::conversation::{Request, converse};
 use crate::fault::{Act, Fault, When};
+use crate::making::checked;
 use sandboxer_sdk::wire::AskProvision;
 use std::time::Duration;
 

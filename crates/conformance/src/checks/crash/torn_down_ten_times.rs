@@ -1,5 +1,6 @@
-use crate::bench::{Bench, must_say_something};
+use crate::bench::Bench;
 use crate::check::{Verdict, check, hold};
+use crate::making::must_say_something;
 
 check!(
     L3,

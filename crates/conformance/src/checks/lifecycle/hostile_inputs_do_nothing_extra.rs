@@ -1,4 +1,5 @@
-use crate::bench::{Bench, read_if_answered};
+use crate::asking::read_if_answered;
+use crate::bench::Bench;
 use crate::check::{Stop, Verdict, check, hold};
 use crate::checks::wire::wrong_inputs_are_named::schema;
 use crate::fault::{Fault, When};

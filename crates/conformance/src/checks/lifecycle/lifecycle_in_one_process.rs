@@ -1,5 +1,7 @@
-use crate::bench::{Bench, checked, must_say_something, told};
+use crate::asking::told;
+use crate::bench::Bench;
 use crate::check::{Stop, Verdict, check, hold};
+use crate::making::{checked, must_say_something};
 use sandboxer_sdk::wire::AskWaitReady;
 use sandboxer_types::Lifecycle;
 

@@ -1,4 +1,5 @@
-use crate::bench::{Bench, Named, told};
+use crate::asking::told;
+use crate::bench::{Bench, Named};
 use crate::check::{Stop, Verdict, check, hold};
 use sandboxer_sdk::wire::AskWaitReady;
 use std::collections::BTreeSet;

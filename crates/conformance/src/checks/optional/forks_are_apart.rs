@@ -1,7 +1,8 @@
 use super::must_answer;
-use crate::bench::{Bench, Made, checked};
+use crate::bench::{Bench, Made};
 use crate::check::{Verdict, check, hold};
 use crate::inside::{leave_word, must_have_word, run as run_inside};
+use crate::making::checked;
 use sandboxer_sdk::Provision;
 use sandboxer_sdk::wire::AskFork;
 use sandboxer_types::{TimeSpan, Verb};

@@ -17,7 +17,8 @@ pub(super) mod snapshots_outlive;
 pub(super) mod status_follows;
 pub(super) mod validate_changes_nothing;
 
-use crate::bench::{Bench, Made, Named, told};
+use crate::asking::told;
+use crate::bench::{Bench, Made, Named};
 use crate::check::{Stop, hold};
 use sandboxer_sdk::wire::Ask;
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
-use crate::bench::{Bench, checked};
+use crate::bench::Bench;
 use crate::check::{Verdict, check, hold};
+use crate::making::checked;
 use sandboxer_sdk::wire::Found;
 use sandboxer_types::Verb;
 

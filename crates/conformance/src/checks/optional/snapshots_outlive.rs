@@ -1,7 +1,8 @@
 use super::must_answer;
-use crate::bench::{Bench, Made, Named, checked};
+use crate::bench::{Bench, Made, Named};
 use crate::check::{Stop, Verdict, check, hold};
 use crate::inside::{leave_word, must_have_word, run as run_inside};
+use crate::making::checked;
 use sandboxer_sdk::Provision;
 use sandboxer_sdk::wire::{AskDeleteSnapshot, AskListSnapshots, AskRestore, AskSnapshot};
 use sandboxer_types::{SnapshotKind, TimeSpan, Verb};

@@ -1,5 +1,6 @@
 use super::{describe_message, send};
-use crate::bench::{Bench, told};
+use crate::asking::told;
+use crate::bench::Bench;
 use crate::check::{Verdict, check, hold};
 use crate::conversation::failure;
 use sandboxer_sdk::wire::PROTOCOL;

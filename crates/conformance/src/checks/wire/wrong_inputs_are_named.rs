@@ -1,4 +1,5 @@
-use crate::bench::{Bench, told};
+use crate::asking::told;
+use crate::bench::Bench;
 use crate::check::{Stop, Verdict, check, hold};
 use sandboxer_types::{ErrorKind, Object, Residue};
 use serde_json::{Value, json};
