@@ -100,15 +100,15 @@ impl Project {
     }
 
     /// What to do next, as one types it in the folder where the project's is.
-    pub(crate) fn next_steps(&self, folder: &Path) -> [String; 3] {
+    pub(crate) fn next_steps(&self, folder: &Path) -> Vec<String> {
         let name = self.name.as_str();
-        let check = match self.language {
-            Language::Python | Language::Sh => "sandboxer --catalog . ext check".to_owned(),
-            Language::Rust => {
-                format!("cargo build --release && cp target/release/{name}-extension extensions/")
-            }
-        };
-        [format!("cd {}", folder.display()), check, format!("sandboxer --catalog . run {name} -i note=hello -- pwd")]
+        let mut steps = vec![format!("cd {}", folder.display())];
+        if self.language == Language::Rust {
+            steps.push(format!("cargo build --release && cp target/release/{name}-extension extensions/"));
+        }
+        steps.push(format!("sandboxer --catalog . run {name} -i note=hello -- pwd"));
+        steps.push(format!("sandboxer --catalog . ext test {name}"));
+        steps
     }
 }
 

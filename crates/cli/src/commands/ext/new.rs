@@ -49,7 +49,7 @@ pub(super) fn ext_new(
     let files = project.write(&config.working_directory.join(&folder))?;
     let next = project.next_steps(&folder);
     let data = json!({"extension": id, "language": lang, "folder": folder, "files": files, "next": next});
-    let steps = next.map(|step| format!("  {step}")).join("\n");
+    let steps = next.iter().map(|step| format!("  {step}")).collect::<Vec<_>>().join("\n");
     Ok(output.data(&data, || format!("{id} is in {} ({} files); next:\n{steps}", folder.display(), files.len())))
 }
 

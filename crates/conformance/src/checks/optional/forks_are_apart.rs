@@ -3,9 +3,8 @@ use crate::bench::{Bench, Made};
 use crate::check::{Verdict, check, hold};
 use crate::inside::{leave_word, must_have_word, run as run_inside};
 use crate::making::checked;
-use sandboxer_sdk::Provision;
 use sandboxer_sdk::wire::AskFork;
-use sandboxer_types::{TimeSpan, Verb};
+use sandboxer_types::Verb;
 
 check!(
     L4,
@@ -24,17 +23,7 @@ async fn run(bench: &Bench) -> Verdict {
     let session = bench.enter(&source).await?;
     leave_word(session.as_ref(), &source, &word).await?;
     let named = bench.name()?;
-    let ask = bench.provision_of(&named);
-    let request = Provision {
-        sandbox_id: named.sandbox_id.clone(),
-        host: ask.host,
-        profile: ask.profile,
-        inputs: ask.inputs,
-        expires_at: ask.expires_at,
-        ttl: TimeSpan::from(named.lifetime),
-        tether: None,
-        draft: None,
-    };
+    let request = bench.provision_of(&named).into_request(named.sandbox_id.clone());
     let handle =
         checked(must_answer(bench, &named, &AskFork::of(source.handle.clone(), &request)).await?.handle, &named)?;
     let reachability = bench.must_be_ready(&named, &handle).await?;

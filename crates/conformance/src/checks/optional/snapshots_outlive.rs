@@ -3,9 +3,8 @@ use crate::bench::{Bench, Made, Named};
 use crate::check::{Stop, Verdict, check, hold};
 use crate::inside::{leave_word, must_have_word, run as run_inside};
 use crate::making::checked;
-use sandboxer_sdk::Provision;
 use sandboxer_sdk::wire::{AskDeleteSnapshot, AskListSnapshots, AskRestore, AskSnapshot};
-use sandboxer_types::{SnapshotKind, TimeSpan, Verb};
+use sandboxer_types::{SnapshotKind, Verb};
 
 check!(
     L4,
@@ -53,17 +52,7 @@ fn kind(bench: &Bench) -> SnapshotKind {
 }
 
 async fn restore(bench: &Bench, target: &Named, snapshot_id: &str) -> Result<Made, Stop> {
-    let ask = bench.provision_of(target);
-    let request = Provision {
-        sandbox_id: target.sandbox_id.clone(),
-        host: ask.host,
-        profile: ask.profile,
-        inputs: ask.inputs,
-        expires_at: ask.expires_at,
-        ttl: TimeSpan::from(target.lifetime),
-        tether: None,
-        draft: None,
-    };
+    let request = bench.provision_of(target).into_request(target.sandbox_id.clone());
     let made = must_answer(bench, target, &AskRestore::of(snapshot_id.to_owned(), &request)).await?;
     let handle = checked(made.handle, target)?;
     let reachability = bench.must_be_ready(target, &handle).await?;
